@@ -1,0 +1,181 @@
+"""Books: one order book as it stands (books, books5, bbo-tbt, the tbt books, those of spreads).
+
+Redis: `okex/N/books:BTC-USDT`, a hash: `bids` and `asks` (JSON lists of the exchange's own levels, best first), `ts`,
+`seqId` ("" where the exchange gives none) and `state`, `live` or `stale`. A book that broke keeps its levels, stale,
+until a snapshot; updates are ignored till then. Every data object is published as sent, whatever became of it.
+
+    state      event                                     becomes    write() returns
+    -----      -----                                     -------    ---------------
+    live       gap, bad checksum, crossed, unreadable    stale      the reason
+    live       interrupted, crossed snapshot             stale
+    stale      good snapshot                             live
+    stale      crossed snapshot merged until it is not   live
+    stale      bad checksum, unreadable                  stale      the reason, unless one was given since it was live
+    stale      anything else                             stale
+
+Books that come whole each time (books5, bbo-tbt) are a snapshot with every push, and never need a new subscription.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.rows import ms, pairs
+from okws_celery.okx.messages import Push
+from okws_celery.okx.order_book import OrderBook, Outcome
+from okws_celery.store.batch import Batch
+
+__all__ = ["BookFeed", "read"]
+
+_LARGEST_FULL = 5  # levels; books up to this come whole each time, without `action` (PROTOCOL 6.1)
+_SNAPSHOTS = ("snapshot", "partial")
+
+
+class _Book(msgspec.Struct):
+    asks: list[list[str | int]] | msgspec.UnsetType = msgspec.UNSET
+    bids: list[list[str | int]] | msgspec.UnsetType = msgspec.UNSET
+    ts: str | int | None = ""
+    seqId: str | int | None = None
+    prevSeqId: str | int | None = None
+    checksum: str | int | None = None
+
+
+_decoder = msgspec.json.Decoder(_Book)
+
+
+class BookFeed:
+    """Write side: merges, checks, and renders the hash once per batch."""
+
+    def __init__(self, route: Route) -> None:
+        self.last_ts = 0
+        self.first_ts = 0
+        self._route = route
+        self._key = route.key
+        self._levels = route.limits.book_depth or None
+        self._full_form = 0 < route.topic.channel.depth <= _LARGEST_FULL
+        self._book = OrderBook(route.topic.channel.depth)
+        self._live = False
+        # Whether a new subscription was asked for since the book was last live.
+        self._asked = False
+        # Why one must be asked for at the next chance.
+        self._owed = ""
+        # Whether there is something to render.
+        self._changed = False
+
+    def prepare(self, batch: Batch) -> None:
+        """What an earlier session left there is stale until a snapshot."""
+        batch.write("HSET", self._key, "state", "stale")
+
+    def write(self, batch: Batch, push: Push) -> str:
+        """Merge each data object; the reason for a new subscription is returned once for each time the book broke."""
+        try:
+            books = self._decoded(push)
+            for book in books:
+                self._apply(push.action, book)
+        except (ValueError, BadPush) as problem:
+            self._unreadable()
+            if self._changed:
+                batch.mark(self)
+            raise BadPush(f"book of {self._route.topic.text}: {problem}") from None
+        if self._route.publish_rows:
+            for raw in push.data:
+                batch.publish(self._route.own_row, bytes(raw))
+        if self._changed:
+            batch.mark(self)
+        reason, self._owed = self._owed, ""
+        return reason
+
+    def render(self, batch: Batch) -> None:
+        """Write the book, or that it is stale: then its levels stay as they were last written."""
+        self._changed = False
+        if not self._live:
+            batch.write("HSET", self._key, "state", "stale")
+            return
+        book = self._book
+        batch.write(
+            *("HSET", self._key),
+            *("bids", msgspec.json.encode(book.bids[: self._levels])),
+            *("asks", msgspec.json.encode(book.asks[: self._levels])),
+            *("ts", self.last_ts or ""),
+            *("seqId", "" if book.seq_id is None else book.seq_id),
+            *("state", "live"),
+        )
+
+    def rewrite(self, batch: Batch) -> None:
+        """Write the book once more."""
+        batch.mark(self)
+
+    def interrupted(self, batch: Batch) -> None:
+        """Updates were missed: stale until a snapshot."""
+        self._book.drop()
+        self._live = False
+        batch.mark(self)
+
+    def _decoded(self, push: Push) -> list[_Book]:
+        if not self._full_form and push.action not in (*_SNAPSHOTS, "update"):
+            raise BadPush(f"action {push.action!r}: snapshot and update are accepted")
+        books = [_decoder.decode(raw) for raw in push.data]
+        if any(book.asks is msgspec.UNSET and book.bids is msgspec.UNSET for book in books):
+            raise BadPush("neither asks nor bids")
+        if books:
+            self.first_ts = ms(str(books[0].ts))
+        return books
+
+    def _apply(self, action: str, book: _Book) -> None:
+        asks = [] if book.asks is msgspec.UNSET else book.asks
+        bids = [] if book.bids is msgspec.UNSET else book.bids
+        seq_id, checksum = _int(book.seqId), _int(book.checksum)
+        if action == "update":
+            outcome = self._book.update(asks, bids, seq_id, _int(book.prevSeqId), checksum)
+        else:
+            outcome = self._book.snapshot(asks, bids, seq_id, checksum)
+        match outcome:
+            case Outcome.APPLIED:
+                self._live, self._asked, self._owed = True, False, ""
+            case Outcome.IGNORED | Outcome.REPEAT:
+                return
+            case Outcome.CROSSED if self._book.following:
+                self._live = False
+            case Outcome.GAP | Outcome.BAD_CHECKSUM | Outcome.CROSSED:
+                self._broke(outcome.value)
+        if outcome is not Outcome.GAP:
+            self.last_ts = ms(str(book.ts)) or self.last_ts
+        self._changed = True
+
+    def _unreadable(self) -> None:
+        # A full book that cannot be read is followed by the next one; an update would be missing from the merged book.
+        if not self._full_form:
+            self._book.drop()
+            self._broke("a message that could not be read")
+
+    def _broke(self, reason: str) -> None:
+        self._live = False
+        self._changed = True
+        if not self._asked and not self._full_form:
+            self._asked, self._owed = True, reason
+
+
+def read(key: str, n: int | None = None) -> Read:
+    """`{"bids", "asks", "ts", "seqId", "state"}` with the best `n` levels a side (all if None); `{}` if there is none.
+
+    Sides are lists of the exchange's own levels, best first; the rest are strings.
+    """
+
+    def shape(replies: list[Any]) -> dict[str, Any]:
+        book: dict[str, Any] = dict(pairs(replies[0]))
+        if "bids" not in book:
+            return {}
+        for side in ("bids", "asks"):
+            book[side] = msgspec.json.decode(book[side])[:n]
+        return book
+
+    return Read([("HGETALL", key)], shape)
+
+
+def _int(value: str | int | None) -> int | None:
+    if isinstance(value, str):
+        return int(value) if value.removeprefix("-").isascii() and value.removeprefix("-").isdigit() else None
+    return value

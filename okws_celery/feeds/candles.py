@@ -1,0 +1,185 @@
+"""Candles: the bars of one instrument in a sorted set (candle*, mark-price-candle*, index-candle*, sprd-candle*).
+
+Redis: `okex/N/candle1m:BTC-USDT`, score = start of the bar in ms, member = the row as sent, newest `max_rows` kept.
+Pub/sub: each candle once, when it has closed, in order, as an object with named fields.
+
+A candle is closed by its row with confirm "1" or, where that never came, by the first row of a later candle; its last
+known row is then what is published, confirm "0" and all. That is not done across an interruption, when the last known
+row may be far from the last: such a candle is published only if its confirmed row arrives before a later one closes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.rows import is_error, ms, text
+from okws_celery.okx.messages import Push
+from okws_celery.store.batch import Batch
+
+__all__ = ["CandleFeed", "columns", "read"]
+
+_PRICES = ("ts", "o", "h", "l", "c")
+_REMEMBERED = 60  # rows that can be written again
+_HELD = 1_000  # rows that wait for the answer to `prepare`, before it is no longer waited for
+
+_cells = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Candle(NamedTuple):
+    ts: int
+    """Start of the bar, exchange ms."""
+    row: bytes
+    """As sent."""
+    cells: list[bytes]
+    """The row's values as JSON."""
+    confirmed: bool
+
+
+def columns(channel: str) -> tuple[str, ...]:
+    """Names of a row's values, in order (PROTOCOL 5.1, 5.2); rows of old servers are shorter at the end."""
+    if channel.startswith(("mark-price-candle", "index-candle")):
+        return (*_PRICES, "confirm")
+    if channel.startswith("sprd-candle"):
+        return (*_PRICES, "vol", "confirm")
+    return (*_PRICES, "vol", "volCcy", "volCcyQuote", "confirm")
+
+
+class CandleFeed:
+    """Write side. Rows of one candle in one batch are written once, with the last of them."""
+
+    def __init__(self, route: Route) -> None:
+        self.last_ts = 0
+        self.first_ts = 0
+        self._route = route
+        self._key = route.key
+        self._columns = columns(route.topic.channel.name)
+        self._last: _Candle | None = None
+        # The last candle went on unseen for a while, so its last known row may not be its last.
+        self._doubtful = False
+        self._published = 0
+        self._waiting = False
+        self._held: list[_Candle] = []
+        self._dirty: dict[int, bytes] = {}
+        self._grew = False
+        self._recent: dict[int, bytes] = {}
+
+    def prepare(self, batch: Batch) -> None:
+        """Ask for the newest candle that is there, so that none is published again after a restart."""
+        self._waiting = True
+        batch.ask(lambda reply: self._learn(reply, batch), "ZRANGE", self._key, -1, -1)
+
+    def write(self, batch: Batch, push: Push) -> str:
+        """Store the rows that are news, publish the candles that they close."""
+        candles = [self._parsed(bytes(row)) for row in push.data]
+        if not candles:
+            return ""
+        candles.sort(key=lambda candle: candle.ts)
+        self.first_ts = candles[0].ts
+        if self._waiting and len(self._held) < _HELD:
+            self._held += candles
+            return ""
+        self._waiting = False
+        self._held += candles
+        self._take_held(batch)
+        batch.mark(self)
+        return ""
+
+    def render(self, batch: Batch) -> None:
+        """Write each candle that changed: out with the row of its time, in with the new one."""
+        if not self._waiting:
+            self._take_held(batch)
+        for ts, row in self._dirty.items():
+            batch.write("ZREMRANGEBYSCORE", self._key, ts, ts)
+            batch.write("ZADD", self._key, ts, row)
+        if self._grew:
+            batch.write("ZREMRANGEBYRANK", self._key, 0, -self._route.limits.max_rows - 1)
+        self._dirty.clear()
+        self._grew = False
+
+    def rewrite(self, batch: Batch) -> None:
+        """Write the newest candles once more, as far as they are remembered; ask again what was not answered."""
+        self._dirty.update(self._recent)
+        self._grew = True
+        batch.mark(self)
+        if self._waiting:
+            self.prepare(batch)
+
+    def interrupted(self, batch: Batch) -> None:  # noqa: ARG002
+        """From here on the open candle's last known row may not be its last."""
+        self._doubtful = True
+
+    def _learn(self, reply: Any, batch: Batch) -> None:
+        if not self._waiting:
+            return
+        self._waiting = False
+        batch.mark(self)
+        if is_error(reply) or not reply:
+            return
+        try:
+            last = self._parsed(text(reply[0]).encode())
+        except BadPush:
+            return
+        self._last, self._doubtful = last, True
+        # A later candle closes an earlier one in the same batch, so whatever is older than the newest was published.
+        self._published = last.ts if last.confirmed else last.ts - 1
+
+    def _parsed(self, row: bytes) -> _Candle:
+        try:
+            cells = [bytes(cell) for cell in _cells.decode(row)]
+        except ValueError as problem:
+            raise BadPush(f"candle {row[:80]!r}: {problem}") from None
+        ts = ms(cells[0].strip(b'"').decode()) if cells else 0
+        if len(cells) < len(_PRICES) or not ts or any(cell[:1] not in b'"-0123456789' for cell in cells):
+            raise BadPush(f"candle {row[:80]!r}: at least {', '.join(_PRICES)} are needed, as text or numbers")
+        at = len(self._columns) - 1
+        return _Candle(ts, row, cells, len(cells) > at and cells[at].strip(b'"') == b"1")
+
+    def _take_held(self, batch: Batch) -> None:
+        held, self._held = self._held, []
+        for candle in held:
+            self._take(batch, candle)
+
+    def _take(self, batch: Batch, candle: _Candle) -> None:
+        last = self._last
+        if last is None or candle.ts > last.ts:
+            if last is not None and not self._doubtful:
+                self._publish(batch, last)
+            self._last, self._doubtful, self._grew = candle, False, True
+            self.last_ts = candle.ts
+        elif candle.ts == last.ts:
+            if last.confirmed and not candle.confirmed:
+                return
+            self._last, self._doubtful = candle, False
+            self.last_ts = candle.ts
+        elif not candle.confirmed:
+            # An open row of a bar that is over is older than what is known of it.
+            return
+        else:
+            self._grew = True
+        self._dirty[candle.ts] = self._recent[candle.ts] = candle.row
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[min(self._recent)]
+        if candle.confirmed:
+            self._publish(batch, candle)
+
+    def _publish(self, batch: Batch, candle: _Candle) -> None:
+        if candle.ts <= self._published:
+            return
+        self._published = candle.ts
+        if self._route.publish_rows:
+            named = b",".join(
+                b'"%b":%b' % (name.encode(), cell) for name, cell in zip(self._columns, candle.cells, strict=False)
+            )
+            batch.publish(self._route.own_row, b"{" + named + b"}")
+
+
+def read(key: str, n: int | None = None) -> Read:
+    """The newest `n` rows (all that are kept if None), oldest first, each as the exchange's list of strings."""
+
+    def shape(replies: list[Any]) -> list[list[str]]:
+        return [msgspec.json.decode(text(member)) for member in replies[0] or ()]
+
+    return Read([("ZRANGE", key, -n if n else 0, -1)], shape)

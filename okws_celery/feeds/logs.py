@@ -1,0 +1,200 @@
+"""Logs: things that happened, each once, in a stream (trades, fills, liquidations and their like).
+
+Redis: `okex/N/trades:BTC-USDT`, field `data` = the row as sent, about `max_log` newest kept; entry id `<ts>-<tradeId>`.
+Whether a row is a repeat is decided by its own id before anything is written; a repeat is neither stored nor published.
+A new row whose entry id would not rise, or that has no number for it, is entered behind the last one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.rows import RowReader, entries, is_error, ms
+from okws_celery.okx.messages import Push
+from okws_celery.store.batch import Batch
+
+__all__ = ["LogFeed", "read"]
+
+_TAIL = 500  # entries read back at a start: as many as the exchange gives in one look back (PROTOCOL 8)
+_REMEMBERED = 1_000  # ids of rows
+_HELD = 10_000  # rows that wait for the answer to `prepare`, before it is no longer waited for
+_MAX_SEQ = (1 << 64) - 1
+
+
+class _Detail(msgspec.Struct):
+    ts: str | int | None = ""
+
+
+class _Details(msgspec.Struct):
+    details: list[_Detail] = []
+
+
+_details = msgspec.json.Decoder(_Details)
+
+
+class _Row(NamedTuple):
+    row: bytes
+    """As sent."""
+    id: str
+    """What makes it this row and no other."""
+    number: str
+    """tradeId or blockTdId; "" if it has none."""
+    ts: int
+    """Exchange ms; 0 if it has none."""
+    where: str
+    """instId or sprdId; "" if it has none."""
+
+
+class LogFeed:
+    """Write side. `repeats`, `reordered` and `late` count rows that were not simply appended."""
+
+    def __init__(self, route: Route) -> None:
+        self.last_ts = 0
+        self.first_ts = 0
+        self.repeats = 0
+        """Rows that were there already."""
+        self.reordered = 0
+        """New rows whose entry id would not have risen; they stand behind the last one."""
+        self.late = 0
+        """Rows older than every one remembered, which cannot be told from repeats; they were not stored."""
+        self._route = route
+        self._key = route.key
+        identity = route.topic.channel.identity
+        self._read = RowReader("instId", "sprdId", "ordId", "ts", "cTime", *identity[:1])
+        self._limit = ("MAXLEN", "~", route.limits.max_log)
+        # Entry id of the newest row.
+        self._last = (0, 0)
+        # Ids of recent rows, oldest first, with their time; and whether there were rows before them.
+        self._recent: dict[str, int] = {}
+        self._forgot = False
+        self._waiting = False
+        self._held: list[_Row] = []
+
+    def prepare(self, batch: Batch) -> None:
+        """Ask for the tail of the stream, so that nothing in it is written again."""
+        self._waiting = True
+        batch.ask(lambda reply: self._learn(reply, batch), "XREVRANGE", self._key, "+", "-", "COUNT", _TAIL)
+
+    def write(self, batch: Batch, push: Push) -> str:
+        """Append and publish each row that is new; before the tail is known, hold them."""
+        rows = [self._parsed(bytes(row)) for row in push.data]
+        if not rows:
+            return ""
+        self.first_ts = rows[0].ts
+        self._held += rows
+        if self._waiting and len(self._held) < _HELD:
+            return ""
+        self._waiting = False
+        self._take_held(batch)
+        return ""
+
+    def render(self, batch: Batch) -> None:
+        """Write what was held, if the tail is known by now."""
+        if not self._waiting:
+            self._take_held(batch)
+
+    def rewrite(self, batch: Batch) -> None:
+        """A log is not written twice; ask again what was not answered."""
+        if self._waiting:
+            self.prepare(batch)
+
+    def interrupted(self, batch: Batch) -> None:
+        """Rows say by their ids how they follow one another."""
+
+    def _learn(self, reply: Any, batch: Batch) -> None:
+        if not self._waiting:
+            return
+        self._waiting = False
+        batch.mark(self)  # what was held goes out with the next batch
+        if is_error(reply) or not reply:
+            return
+        tail = list(entries(reply))
+        last_ms, _, last_seq = tail[0][0].partition("-")
+        self._last = (int(last_ms), int(last_seq or 0))
+        for _, fields in reversed(tail):
+            try:
+                row = self._parsed(fields.get("data", "").encode())
+            except BadPush:
+                continue
+            self._recent[row.id] = row.ts
+        self._forgot = len(tail) == _TAIL
+        self.last_ts = self._last[0]
+
+    def _parsed(self, row: bytes) -> _Row:
+        inst_id, sprd_id, ord_id, ts, c_time, *number = self._read(row)
+        where = inst_id or sprd_id
+        number_ = number[0] if number else ""
+        when = ms(ts) or ms(c_time) or _ts_of_details(row)
+        # One tradeId stands on both sides of a trade with oneself: the order tells them apart.
+        id_ = f"{where}/{number_}/{ord_id}" if number_ else row.decode("utf-8", "replace")
+        return _Row(row, id_, number_, when, where)
+
+    def _take_held(self, batch: Batch) -> None:
+        held, self._held = self._held, []
+        for row in held:
+            if row.id in self._recent:
+                self.repeats += 1
+            elif self._forgot and row.ts and self._is_late(row.ts):
+                self.late += 1
+            else:
+                self._append(batch, row)
+
+    def _is_late(self, ts: int) -> bool:
+        # The first look is at the oldest row only; it may carry a wrong time, so all are asked before one is dropped.
+        return ts < next(iter(self._recent.values())) and ts < min(self._recent.values())
+
+    def _append(self, batch: Batch, row: _Row) -> None:
+        self._remember(row)
+        self._last = self._entry_id(row)
+        self.last_ts = max(self.last_ts, row.ts)
+        entry_id = f"{self._last[0]}-{self._last[1]}"
+        batch.write("XADD", self._key, *self._limit, entry_id, "data", row.row)
+        if self._route.publish_rows:
+            batch.publish(self._channel(row), row.row)
+
+    def _channel(self, row: _Row) -> str:
+        if row.where:
+            return self._route.rows + row.where
+        own = self._route.own_row
+        return own + row.number if own.endswith(":") else own
+
+    def _entry_id(self, row: _Row) -> tuple[int, int]:
+        last_ms, last_seq = self._last
+        seq = _seq(row.number)
+        if row.ts and self._last < (row.ts, seq):
+            return row.ts, seq
+        if row.ts < last_ms or (seq and row.ts):
+            self.reordered += 1
+        return (last_ms, last_seq + 1) if last_seq < _MAX_SEQ else (last_ms + 1, 0)
+
+    def _remember(self, row: _Row) -> None:
+        self._recent[row.id] = row.ts
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+            self._forgot = True
+
+
+def read(key: str, n: int | None = None) -> Read:
+    """The newest `n` rows (all that are kept if None), oldest first, each as the exchange's object."""
+
+    def shape(replies: list[Any]) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(fields["data"]) for _, fields in entries(replies[0]) if "data" in fields][::-1]
+
+    return Read([("XREVRANGE", key, "+", "-", *(("COUNT", n) if n else ()))], shape)
+
+
+def _seq(number: str) -> int:
+    if len(number) <= 20 and number.isascii() and number.isdigit() and int(number) <= _MAX_SEQ:
+        return int(number)
+    return 0
+
+
+def _ts_of_details(row: bytes) -> int:
+    # Liquidations have their times one level down (PROTOCOL 5.1).
+    try:
+        return max((ms(str(detail.ts)) for detail in _details.decode(row).details), default=0)
+    except ValueError:
+        return 0

@@ -1,0 +1,102 @@
+"""What a feed is given and what it gives: the route of a topic, the shape of a feed, a read as described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from okws_celery.errors import OkwsError
+from okws_celery.okx.catalogue import Kind
+from okws_celery.okx.messages import Push
+from okws_celery.okx.topics import Topic
+from okws_celery.store.batch import Batch
+
+__all__ = ["BadPush", "Feed", "Limits", "Read", "Route"]
+
+
+class BadPush(OkwsError):
+    """A push whose rows cannot be understood; nothing of it was written. Counted, never fatal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is kept: levels of a book (0: the channel's depth), candles, stream entries (about)."""
+
+    book_depth: int = 0
+    max_rows: int = 1000
+    max_log: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the rows of one topic go: computed once per subscription, so that a push costs no string work.
+
+    `base` is `okex/N/`; whole pushes are published on `pushes`, each row on `rows` + its id.
+    """
+
+    topic: Topic
+    base: str
+    publish_rows: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def key(self) -> str:
+        """The data key: one per channel for state, one per topic for every other kind."""
+        return self.base + (self.topic.channel.name if self.topic.channel.kind is Kind.STATE else self.topic.path)
+
+    @property
+    def pushes(self) -> str:
+        """Pub/sub channel of whole pushes, as sent: `okex/N/tickers`."""
+        return self.base + self.topic.path.partition(":")[0]
+
+    @property
+    def rows(self) -> str:
+        """Pub/sub channel of rows, up to their id: `okex/N/tickers:`."""
+        return self.pushes + ":"
+
+    @property
+    def own_row(self) -> str:
+        """Pub/sub channel of a row that has no id of its own: that of the topic, `okex/N/tickers:BTC-USDT`."""
+        return self.base + self.topic.path if ":" in self.topic.path else self.rows
+
+
+class Feed(Protocol):
+    """The write side of one topic: what it remembers, and what a push means for Redis."""
+
+    last_ts: int
+    """Exchange ms of the newest row written; 0 before the first."""
+    first_ts: int
+    """Exchange ms of the first row of the latest push."""
+
+    def prepare(self, batch: Batch) -> None:
+        """Ask Redis for what must be known before the first row is written, such as the tail of a stream.
+
+        The batch is the session's one and only: the handler of the reply may write to it or mark itself in it.
+        """
+
+    def write(self, batch: Batch, push: Push) -> str:
+        """Store and publish the rows. "" if all is well, else why the topic must be subscribed again.
+
+        Raises BadPush, and then nothing of the push was written.
+        """
+
+    def render(self, batch: Batch) -> None:
+        """Write the keys that are written once per batch."""
+
+    def rewrite(self, batch: Batch) -> None:
+        """Write everything again that is remembered: Redis was emptied, or refused what was sent."""
+
+    def interrupted(self, batch: Batch) -> None:
+        """The stream broke off: what comes next does not follow on what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read as a value, shared by the sync and the async client: commands of one round trip, and their meaning.
+
+    `shape` takes the replies as Redis sent them or as redis-py shaped them, decoded or not.
+    """
+
+    commands: list[tuple[str | int, ...]]
+    shape: Callable[[list[Any]], Any]

@@ -1,0 +1,140 @@
+"""Topics: what a user subscribes with, as text or as OKX's own arg object, checked and brought to one form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from okws_celery.errors import BadCommand
+from okws_celery.okx.catalogue import CATALOGUE, Channel, channel_of
+
+__all__ = ["Arg", "Topic", "parse_topic", "topic_of"]
+
+Arg = tuple[tuple[str, str], ...]
+"""An OKX subscription argument as sorted (key, value) pairs: hashable, one spelling for each meaning."""
+
+_INST_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY"})
+_VALUE = re.compile(r"[A-Za-z0-9_.{}\":\[\]/-]{1,256}")
+_ARG_KEY = re.compile(r"[A-Za-z]{1,32}")
+_CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_V3_PRODUCTS = frozenset({"spot", "futures", "swap", "option", "index", "margin", "system"})
+_ACCEPTED = "'tickers:BTC-USDT', 'orders:instType=SWAP,instId=BTC-USDT-SWAP' or {'channel': ..., 'instId': ...}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A checked topic. `text` is its shortest spelling, by which it is known in answers, events and Redis."""
+
+    text: str
+    channel: Channel
+    arg: Arg
+
+    @property
+    def arg_object(self) -> dict[str, str]:
+        """The object that OKX takes in `args`."""
+        return dict(self.arg)
+
+    @property
+    def path(self) -> str:
+        """Under which name it is stored: its text, but `system-status` for OKX's channel `status`."""
+        return "system-status" if self.text == "status" else self.text
+
+
+def parse_topic(given: object, *, stored: bool = False) -> Topic:
+    """A topic from v5 text or a v5 arg object; BadCommand (80010) says what is wrong and what is accepted.
+
+    `stored` takes the text of a topic that was checked before: a channel that the catalogue does not know is then
+    read back from `channel:key=value`, which from a user would more likely be a slip of the pen.
+    """
+    if isinstance(given, Topic):
+        return given
+    if isinstance(given, Mapping):
+        return _from_arg(given)
+    if not isinstance(given, str):
+        raise BadCommand(f"topic {given!r}: {_ACCEPTED} is accepted")
+    name, colon, rest = given.strip().partition(":")
+    if "/" in name:
+        if name.partition("/")[0] in _V3_PRODUCTS:
+            raise BadCommand(f"topic {given!r}: v3 names are not understood by this version; v5 names are: {_ACCEPTED}")
+        raise BadCommand(f"topic {given!r}: {_ACCEPTED} is accepted")
+    channel = channel_of(name)
+    if not channel.known and not stored:
+        raise BadCommand(f"topic {given!r}: no channel {name!r} is known; {_near(name)}")
+    if colon and not rest:
+        raise BadCommand(f"topic {given!r}: nothing stands after the colon")
+    return topic_of(channel, _arguments(given, channel, rest))
+
+
+def topic_of(channel: Channel, arguments: Mapping[str, str]) -> Topic:
+    """The topic of a channel and its argument values, checked against the catalogue."""
+    missing = [key for key in channel.required if not arguments.get(key)]
+    if missing:
+        raise BadCommand(f"topic {channel.name!r}: {', '.join(missing)} missing; {_takes(channel)}")
+    for key, value in arguments.items():
+        if channel.known and key not in channel.arg_keys:
+            raise BadCommand(f"topic {channel.name!r}: {key!r} is not one of its keys; {_takes(channel)}")
+        if not _VALUE.fullmatch(value):
+            raise BadCommand(f"topic {channel.name!r}: {key} {value!r} has characters that no OKX name has")
+        if key == "instType" and value not in _INST_TYPES:
+            raise BadCommand(f"topic {channel.name!r}: instType {value!r}; {', '.join(sorted(_INST_TYPES))} are accepted")
+    arg = tuple(sorted({"channel": channel.name, **arguments}.items()))
+    return Topic(_text(channel, arguments), channel, arg)
+
+
+def _from_arg(given: Mapping[object, object]) -> Topic:
+    name = given.get("channel")
+    if not isinstance(name, str) or not _CHANNEL.fullmatch(name):
+        raise BadCommand(f"topic {dict(given)!r}: 'channel' must be a channel's name; {_ACCEPTED} is accepted")
+    arguments: dict[str, str] = {}
+    for key, value in given.items():
+        if key == "channel":
+            continue
+        if isinstance(value, Mapping) and key == "extraParams":
+            value = json.dumps(dict(value), separators=(",", ":"))
+        if not isinstance(key, str) or not _ARG_KEY.fullmatch(key) or not isinstance(value, str):
+            raise BadCommand(f"topic {dict(given)!r}: keys are letters and values are text, as OKX takes them")
+        if value:
+            arguments[key] = value
+    return topic_of(channel_of(name), arguments)
+
+
+def _arguments(given: str, channel: Channel, rest: str) -> dict[str, str]:
+    if not rest:
+        return {}
+    if "=" not in rest:
+        if not channel.arg_keys:
+            raise BadCommand(f"topic {given!r}: the channel {channel.name} takes no argument")
+        return {channel.arg_keys[0]: rest}
+    pairs = [part.partition("=") for part in rest.split(",")]
+    if any(not equals or not value for _, equals, value in pairs) or len({key for key, _, _ in pairs}) < len(pairs):
+        raise BadCommand(f"topic {given!r}: several keys are written as channel:key=value,key=value, each once")
+    return {key: value for key, _, value in pairs}
+
+
+def _text(channel: Channel, arguments: Mapping[str, str]) -> str:
+    if not arguments:
+        return channel.name
+    order = channel.arg_keys if channel.known else tuple(sorted(arguments))
+    if len(arguments) == 1 and order[0] in arguments:
+        value = arguments[order[0]]
+        if channel.known and "=" not in value:
+            return f"{channel.name}:{value}"
+    return f"{channel.name}:" + ",".join(f"{key}={arguments[key]}" for key in order if key in arguments)
+
+
+def _takes(channel: Channel) -> str:
+    if not channel.arg_keys:
+        return "it takes no argument"
+    needs = " and ".join(channel.required) or "nothing"
+    return f"it needs {needs}" + (f" and takes {', '.join(channel.optional)}" if channel.optional else "")
+
+
+def _near(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, CATALOGUE, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}? A channel newer than this version works as an arg object"
+    return f"{_ACCEPTED} is accepted; a channel newer than this version works as an arg object"

@@ -1,0 +1,286 @@
+"""The topics of one session: where each push goes, and what readers are told about each topic's state and gaps.
+
+state     event                                 next
+pending   acknowledged, or a first push         live      (books: with the first snapshot)
+live      link lost, book broken, late error    stale     STALE and an open GAP are announced
+stale     acknowledged again, or a push         live      LIVE; the first row closes the GAP
+any       refused for good                      refused
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from okws_celery.feeds import feed_of
+from okws_celery.feeds.route import BadPush, Feed, Limits, Route
+from okws_celery.keys import DataKeys
+from okws_celery.okx.catalogue import Kind
+from okws_celery.okx.messages import Push
+from okws_celery.okx.topics import Arg, Topic
+from okws_celery.store.batch import Batch
+
+__all__ = ["Board", "Entry"]
+
+_GAPS_KEPT = 10_000
+_MAX_SPELLINGS = 50_000
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One topic. Times are Unix ms; `written_ts` and those of the feed are exchange ms."""
+
+    topic: Topic
+    feed: Feed
+    state: str = "pending"
+    since: int = 0
+    reason: str = ""
+    owners: dict[str, int] = field(default_factory=dict)
+    seen: int = 0
+    seen_written: int = 0
+    written_ts: int = 0
+    gap_from: int = -1
+    """Exchange ms of the last row before the gap that is open; -1: none is."""
+    gap_reason: str = ""
+
+
+class Board:
+    """Owned by the session's loop. Every method adds to the batch that it is given."""
+
+    def __init__(self, data: DataKeys, publish: str, limits: Limits) -> None:
+        self._data = data
+        self._base = data.of("")
+        self._pushes = publish in ("both", "pushes")
+        self._rows = publish in ("both", "rows")
+        self._limits = limits
+        self._entries: dict[str, Entry] = {}
+        self._by_arg: dict[Arg, Entry] = {}
+        self._by_spelling: dict[bytes, tuple[Entry | None, str]] = {}
+        self._touched: dict[Entry, None] = {}
+        self._under_way: list[tuple[Entry, int]] = []
+        self.pushes = 0
+        self.bad = 0
+        self.unrouted = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, text: str) -> Entry | None:
+        """The entry of a topic, by its text."""
+        return self._entries.get(text)
+
+    def of_arg(self, arg: Arg) -> Entry | None:
+        """The entry that an exchange subscription serves."""
+        return self._by_arg.get(arg)
+
+    # -- topics come and go
+
+    def add(self, batch: Batch, topic: Topic, now_ms: int) -> Entry:
+        """Begin with a topic: nothing is known of it yet."""
+        feed = feed_of(Route(topic, self._base, self._rows, self._limits))
+        entry = Entry(topic, feed)
+        self._entries[topic.text] = self._by_arg[topic.arg] = entry
+        self._by_spelling.clear()
+        feed.prepare(batch)
+        self._set(batch, entry, "pending", "", now_ms)
+        return entry
+
+    def remove(self, batch: Batch, entry: Entry) -> None:
+        """Nobody wants this topic any more; its data stay, its state does not."""
+        entry.feed.interrupted(batch)
+        del self._entries[entry.topic.text], self._by_arg[entry.topic.arg]
+        self._by_spelling.clear()
+        self._touched.pop(entry, None)
+        batch.write("HDEL", self._data.topics, entry.topic.text)
+        batch.write("HDEL", self._data.seen, entry.topic.text)
+
+    def restore(self, batch: Batch, entry: Entry, seen_ms: int) -> None:
+        """A topic that another holder of this session had: what came since it was last seen is missing."""
+        if seen_ms > 0:
+            self._open_gap(batch, entry, "taken over", seen_ms)
+
+    # -- data
+
+    def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int) -> Entry | None:
+        """Route a push to its feed. The entry if its topic must be subscribed again; BadPush if it makes no sense."""
+        spelling = bytes(push.arg)
+        routed = self._by_spelling.get(spelling)
+        if routed is None:
+            routed = self._find(spelling)
+        entry, channel = routed
+        if entry is None:
+            self.unrouted += 1
+            return None
+        feed = entry.feed
+        before = feed.last_ts
+        try:
+            fault = feed.write(batch, push)
+        except BadPush:
+            self.bad += 1
+            raise
+        self.pushes += 1
+        entry.seen = now_ms
+        self._touched[entry] = None
+        if self._pushes:
+            batch.publish(channel, frame)
+        if fault:
+            self._stale(batch, entry, fault, now_ms)
+            return entry
+        if entry.gap_from >= 0 and (feed.last_ts != before or feed.first_ts):
+            self._close_gap(batch, entry, feed.first_ts)
+        if entry.state != "live" and self._complete(entry, push):
+            self._live(batch, entry, now_ms)
+        return None
+
+    def flushed(self) -> Callable[[], None]:
+        """What to call when everything written up to now is known to be in Redis."""
+        touched = self._under_way = [(entry, entry.feed.last_ts) for entry in self._touched]
+        self._touched.clear()
+
+        def confirm() -> None:
+            self._under_way = []
+            for entry, last_ts in touched:
+                entry.written_ts = last_ts
+
+        return confirm
+
+    def dropped(self, batch: Batch, reason: str) -> None:
+        """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
+        for entry in dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched)):
+            self._open_gap(batch, entry, reason, entry.written_ts)
+        self._touched.clear()
+        self._under_way = []
+        self.rewrite(batch)
+
+    def rewrite(self, batch: Batch) -> None:
+        """Write everything again: states, latest values, candles, books."""
+        for entry in self._entries.values():
+            entry.seen_written = 0
+            self._write_state(batch, entry)
+            entry.feed.rewrite(batch)
+
+    # -- states
+
+    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int) -> None:
+        """The exchange has subscribed this arg."""
+        entry = self._by_arg.get(arg)
+        if entry is not None and entry.topic.channel.kind is not Kind.BOOK:
+            self._live(batch, entry, now_ms)
+
+    def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int) -> None:
+        """The exchange will not serve this arg."""
+        entry = self._by_arg.get(arg)
+        if entry is not None:
+            entry.feed.interrupted(batch)
+            self._set(batch, entry, "refused", f"{code} {text}".strip(), now_ms)
+
+    def pending(self, batch: Batch, entry: Entry, now_ms: int) -> None:
+        """A topic that was refused is tried again, because somebody asked anew."""
+        if entry.state == "refused":
+            self._set(batch, entry, "pending", "", now_ms)
+
+    def broken(self, batch: Batch, arg: Arg, reason: str, now_ms: int) -> None:
+        """What comes next for this arg, if anything, does not follow on what came before."""
+        entry = self._by_arg.get(arg)
+        if entry is not None:
+            entry.feed.interrupted(batch)
+            self._stale(batch, entry, reason, now_ms)
+
+    def write_seen(self, batch: Batch) -> None:
+        """Write when each topic was last heard of, for those that were since the last call."""
+        pairs: list[str | int] = []
+        for entry in self._entries.values():
+            if entry.seen != entry.seen_written:
+                entry.seen_written = entry.seen
+                pairs += [entry.topic.text, entry.seen]
+        if pairs:
+            batch.write("HSET", self._data.seen, *pairs)
+
+    def end(self, batch: Batch) -> None:
+        """The session ends: nothing here is live any more."""
+        for entry in self._entries.values():
+            entry.feed.interrupted(batch)
+        batch.write("DEL", self._data.topics, self._data.seen)
+
+    def event(self, batch: Batch, body: dict[str, Any]) -> None:
+        """Publish one of our own events."""
+        batch.publish(self._data.event, json.dumps(body, separators=(",", ":")))
+
+    # -- within
+
+    def _find(self, spelling: bytes) -> tuple[Entry | None, str]:
+        """The topic that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
+        if len(self._by_spelling) >= _MAX_SPELLINGS:
+            self._by_spelling.clear()
+        arg = msgspec.json.decode(spelling)
+        found: Entry | None = None
+        if isinstance(arg, dict):
+            said = {str(key): value for key, value in arg.items() if key != "uid"}
+            exact = tuple(sorted((key, str(value)) for key, value in said.items()))
+            found = self._by_arg.get(exact) or next(iter(self._compatible(said)), None)
+        channel = self._base + (found.topic.path.partition(":")[0] if found else "")
+        self._by_spelling[spelling] = (found, channel)
+        return found, channel
+
+    def _compatible(self, said: dict[str, Any]) -> Iterable[Entry]:
+        for entry in self._entries.values():
+            if entry.topic.channel.name == said.get("channel") and all(
+                said.get(key, value) == value or value == "ANY" for key, value in entry.topic.arg
+            ):
+                yield entry
+
+    def _complete(self, entry: Entry, push: Push) -> bool:
+        return entry.topic.channel.kind is not Kind.BOOK or push.action != "update"
+
+    def _live(self, batch: Batch, entry: Entry, now_ms: int) -> None:
+        if entry.state == "live":
+            return
+        if entry.state == "stale":
+            self.event(batch, {"op": "LIVE", "topic": entry.topic.text})
+        self._set(batch, entry, "live", "", now_ms)
+
+    def _stale(self, batch: Batch, entry: Entry, reason: str, now_ms: int) -> None:
+        if entry.state not in ("live", "pending"):
+            return
+        self._open_gap(batch, entry, reason, entry.feed.last_ts)
+        self._set(batch, entry, "stale", reason, now_ms)
+        self.event(batch, {"op": "STALE", "topic": entry.topic.text, "reason": reason})
+
+    def _open_gap(self, batch: Batch, entry: Entry, reason: str, from_ts: int) -> None:
+        # Where nothing has come before, nothing can be missing.
+        if entry.gap_from < 0 and from_ts:
+            entry.gap_from, entry.gap_reason = from_ts, reason
+            self._gap(batch, entry, None)
+
+    def _close_gap(self, batch: Batch, entry: Entry, first_ts: int) -> None:
+        self._gap(batch, entry, first_ts)
+        entry.gap_from = -1
+
+    def _gap(self, batch: Batch, entry: Entry, to_ts: int | None) -> None:
+        gap = {
+            "op": "GAP",
+            "topic": entry.topic.text,
+            "from": entry.gap_from,
+            "to": to_ts,
+            "reason": entry.gap_reason,
+        }
+        text = json.dumps(gap, separators=(",", ":"))
+        batch.write("XADD", self._data.gaps, "MAXLEN", "~", _GAPS_KEPT, "*", "data", text)
+        batch.publish(self._data.event, text)
+
+    def _set(self, batch: Batch, entry: Entry, state: str, reason: str, now_ms: int) -> None:
+        entry.state, entry.since, entry.reason = state, now_ms, reason
+        self._write_state(batch, entry)
+
+    def _write_state(self, batch: Batch, entry: Entry) -> None:
+        told: dict[str, Any] = {"state": entry.state, "since": entry.since}
+        if entry.reason:
+            told["reason"] = entry.reason
+        batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))

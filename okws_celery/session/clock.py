@@ -1,0 +1,25 @@
+"""The time of one turn of a session's loop: read once, the same for everybody."""
+
+from __future__ import annotations
+
+import time
+
+from okws_celery.store.registry import now_ms
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """`now` is monotonic, in s, for waiting; `ms` is Unix time in ms, for what others read."""
+
+    __slots__ = ("ms", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.ms = 0
+        self.read()
+
+    def read(self) -> None:
+        """Look at the clocks."""
+        self.now = time.monotonic()
+        self.ms = now_ms()

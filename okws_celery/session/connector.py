@@ -1,0 +1,77 @@
+"""Opens WebSocket connections with websocket-client: DNS, proxy, TLS and handshake, blocking, on a helper thread."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+import websocket
+
+from okws_celery.errors import BadCommand
+from okws_celery.store.pacing import connect_delay_s
+from okws_celery.store.registry import Registry
+
+__all__ = ["CONNECT_S", "Connector", "check_proxy"]
+
+CONNECT_S = 10.0
+"""How long a connection may take, s, after its turn has come."""
+_PROXY_SCHEMES = ("http", "socks5", "socks5h")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """How one session reaches the exchange."""
+
+    registry: Registry
+    proxy: str = ""
+    ca_file: str = ""
+
+    def connect(self, url: str) -> websocket.WebSocket:
+        """A connected WebSocket. OSError or WebSocketException say why there is none; both are for a retry."""
+        self._wait_for_turn(urlsplit(url).netloc)
+        options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
+        if url.startswith("wss:"):
+            context = ssl.create_default_context()
+            if self.ca_file:
+                context.load_verify_locations(self.ca_file)
+            options["sslopt"] = {"context": context}
+        if self.proxy:
+            options |= _proxy_options(self.proxy)
+        return websocket.create_connection(url, **options)
+
+    def _wait_for_turn(self, host: str) -> None:
+        try:
+            time.sleep(connect_delay_s(self.registry, host))
+        except redis.RedisError as problem:
+            _log.debug("no pacing of connections, Redis does not answer: %s", problem)
+            time.sleep(1.0)
+
+
+def check_proxy(proxy: str) -> str:
+    """The proxy's URL itself; BadCommand if it is not one. The error shows no password."""
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port
+    except ValueError:
+        usable = False
+    if proxy and not usable:
+        raise BadCommand("proxy: http://host:port, socks5://host:port or socks5h://host:port is accepted")
+    return proxy
+
+
+def _proxy_options(proxy: str) -> dict[str, Any]:
+    parts = urlsplit(check_proxy(proxy))
+    options: dict[str, Any] = {
+        "proxy_type": parts.scheme,
+        "http_proxy_host": parts.hostname,
+        "http_proxy_port": parts.port,
+    }
+    if parts.username:
+        options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
+    return options

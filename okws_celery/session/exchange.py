@@ -1,0 +1,379 @@
+"""A session's side towards OKX: its links, their logins and subscriptions, and what each message means."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+import websocket
+
+from okws_celery.errors import BAD_COMMAND, DONE, OkwsError, answer
+from okws_celery.feeds.route import BadPush
+from okws_celery.keys import DataKeys
+from okws_celery.okx.endpoints import Endpoints
+from okws_celery.okx.login import HINTS, REFUSED_FOR_GOOD, Credentials, login_request
+from okws_celery.okx.messages import BadMessage, Event, Push, decode
+from okws_celery.okx.topics import Arg, Topic
+from okws_celery.session.board import Board, Entry
+from okws_celery.session.clock import Clock
+from okws_celery.session.connector import Connector
+from okws_celery.session.link import Link, LinkLost, LinkState
+from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.subscriptions import Change, State
+from okws_celery.session.waiters import Waiters
+from okws_celery.session.watch import Watch
+from okws_celery.store.batch import Batch
+
+__all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
+
+NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
+_ALREADY_LOGGED_IN = 60031
+_KINDS_COUNTED = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """The session, as far as the exchange concerns it."""
+
+    def logged_in(self) -> None:
+        """The key is good."""
+
+    def login_refused(self, code: int, text: str, hint: str) -> None:
+        """The key will never do: the session is to end."""
+
+    def unreachable(self) -> None:
+        """A connection could not be made."""
+
+    def after_flush(self, action: Callable[[], None]) -> None:
+        """Have `action` called when everything written so far is known to be in Redis."""
+
+
+class Exchange:
+    """Everything between the session's topics and OKX's sockets. Belongs to the session's loop."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Endpoints,
+        connector: Connector,
+        credentials: Credentials | None,
+        data: DataKeys,
+        board: Board,
+        waiters: Waiters,
+        batch: Batch,
+        mailbox: Mailbox,
+        clock: Clock,
+        owner: Owner,
+    ) -> None:
+        self._name = name
+        self._endpoints = endpoints
+        self._connector = connector
+        self._credentials = credentials
+        self._events = data.event
+        self._board = board
+        self._waiters = waiters
+        self._batch = batch
+        self._mailbox = mailbox
+        self._clock = clock
+        self._owner = owner
+        self._links: dict[str, Link] = {}
+        self._leaving: dict[Arg, str] = {}
+        self.rubbish: Counter[str] = Counter()
+        """Messages that were not understood, by what was wrong with them."""
+
+    # -- what the session asks for
+
+    def prove_login(self) -> None:
+        """Connect and log in at once, so that open_ws can say whether the key is good."""
+        link = self._link("private")
+        link.held_open = link.wants_login = True
+
+    def join(self, topic: Topic) -> None:
+        """Subscribe a topic that is on the board."""
+        if topic.channel.login and self._credentials is None:
+            self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
+            return
+        link = self._link(topic.channel.path)
+        link.wants_login = link.wants_login or topic.channel.login
+        link.subscriptions.want(topic.arg, self._clock.now)
+
+    def leave(self, topic: Topic) -> None:
+        """Unsubscribe a topic that was taken off the board."""
+        if self._link(topic.channel.path).subscriptions.unwant(topic.arg):
+            self._gone(topic.text)
+        else:
+            self._leaving[topic.arg] = topic.text
+
+    def leaving(self, text: str) -> bool:
+        """Whether the exchange has still to acknowledge that this topic is left."""
+        return text in self._leaving.values()
+
+    def ask_for(self, entry: Entry) -> None:
+        """Somebody waits for this topic: tell what is known already, and try a refused one once more."""
+        topic = entry.topic
+        if topic.channel.login and self._credentials is None:
+            said = answer(BAD_COMMAND, f"{topic.text}: {NEEDS_LOGIN}")
+            self._waiters.settle(self._batch, topic.text, "subscribe", said)
+            return
+        subscriptions = self._link(topic.channel.path).subscriptions
+        match subscriptions.state(topic.arg):
+            case State.LIVE:
+                said = answer(DONE, f"subscribed {topic.text}")
+                self._waiters.settle(self._batch, topic.text, "subscribe", said)
+            case State.PARKED:
+                self._board.pending(self._batch, entry, self._clock.ms)
+                subscriptions.want(topic.arg, self._clock.now)
+
+    def close(self, reason: str) -> None:
+        """Leave every link in good order; `closed` says when that is done."""
+        for link in self._links.values():
+            link.close(reason, self._clock.now)
+
+    def shut(self) -> None:
+        """Close every socket at once."""
+        for link in self._links.values():
+            link.shut()
+
+    # -- how it stands
+
+    @property
+    def closed(self) -> bool:
+        """Whether no socket is left."""
+        return not any(link.connected for link in self._links.values())
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether every link that is needed is up and logged in; None if none is needed."""
+        needed = [link for link in self._links.values() if link.needed]
+        if not needed:
+            return None
+        return all(link.state is LinkState.UP and (link.logged_in or not link.wants_login) for link in needed)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no answer and no connection is waited for."""
+        return all(
+            link.subscriptions.settled
+            and link.state in (LinkState.UP, LinkState.CLOSED)
+            and not link.due(self._clock.now)
+            for link in self._links.values()
+        )
+
+    def counters(self) -> dict[str, dict[str, Any]]:
+        """Path -> what `inspect sessions` shows of the link."""
+        return {
+            path: {
+                "state": link.state.value,
+                "logged_in": link.logged_in,
+                "connects": link.connects,
+                "frames": link.frames,
+                "bytes": link.bytes,
+                "subscriptions": link.subscriptions.counts(),
+            }
+            for path, link in self._links.items()
+        }
+
+    # -- the loop's turns
+
+    def watches(self) -> Iterator[Watch]:
+        """For the selector."""
+        for link in self._links.values():
+            if link.connected:
+                handler = partial(self._ready, link)
+                yield Watch(link.socket, link.fileno(), link.wants_write, handler)
+
+    def serve_buffered(self) -> bool:
+        """Read what waits inside TLS objects, where no selector sees it; whether there was any."""
+        buffered = [link for link in self._links.values() if link.buffered]
+        for link in buffered:
+            self._ready(link, selectors.EVENT_READ)
+        return bool(buffered)
+
+    def tick(self) -> None:
+        """Keep-alives, deadlines, idle links."""
+        for link in list(self._links.values()):
+            try:
+                link.tick(self._clock.now)
+            except LinkLost as problem:
+                self._lost(link, str(problem))
+            self._apply(link.subscriptions.overdue(self._clock.now))
+            if link.idle(self._clock.now):
+                link.close("nothing is subscribed", self._clock.now)
+
+    def drive(self) -> None:
+        """Connect, log in and send requests where that is due."""
+        for link in list(self._links.values()):
+            try:
+                if link.due(self._clock.now):
+                    self._connect(link)
+                if link.state is LinkState.UP:
+                    self._drive(link)
+            except LinkLost as problem:
+                self._lost(link, str(problem))
+
+    def _drive(self, link: Link) -> None:
+        if link.wants_login and not link.logged_in and self._credentials is not None:
+            link.login(login_request(self._credentials, time.time()), self._clock.now)
+        elif link.subscriptions.touched or link.subscriptions.due(self._clock.now):
+            for request in link.subscriptions.requests(self._clock.now):
+                link.send(request)
+
+    # -- links
+
+    def _link(self, path: str) -> Link:
+        link = self._links.get(path)
+        if link is None:
+            link = self._links[path] = Link(path, self._endpoints.ws(path), self._name)
+        return link
+
+    def _connect(self, link: Link) -> None:
+        attempt = link.connecting(self._clock.now)
+
+        def work() -> Callable[[], None]:
+            try:
+                ws = self._connector.connect(link.url)
+            except (OSError, websocket.WebSocketException, ValueError, OkwsError) as problem:
+                reason = f"cannot connect to {link.url}: {_one_line(problem)}"
+                return lambda: self._failed(link, attempt, reason)
+            return lambda: self._connected(link, attempt, ws)
+
+        self._mailbox.run(work, f"okws-connect-{self._name}")
+
+    def _connected(self, link: Link, attempt: int, ws: websocket.WebSocket) -> None:
+        if link.attempt == attempt and link.state is LinkState.CONNECTING:
+            link.opened(ws, self._clock.now)
+        elif ws.sock is not None:
+            ws.sock.close()
+
+    def _failed(self, link: Link, attempt: int, reason: str) -> None:
+        if link.attempt == attempt and link.state is LinkState.CONNECTING:
+            link.failed(reason, self._clock.now)
+            self._owner.unreachable()
+
+    def _lost(self, link: Link, reason: str) -> None:
+        if link.state is LinkState.CLOSING:
+            link.shut()
+        else:
+            link.failed(reason, self._clock.now)
+        self._apply(link.subscriptions.link_down(), reason)
+
+    def _ready(self, link: Link, mask: int) -> None:
+        try:
+            if mask & selectors.EVENT_WRITE:
+                link.writable()
+            if mask & selectors.EVENT_READ:
+                for frame in link.readable(self._clock.now):
+                    self._frame(link, frame)
+        except LinkLost as problem:
+            self._lost(link, str(problem))
+
+    # -- messages
+
+    def _frame(self, link: Link, frame: bytes) -> None:
+        if link.state is LinkState.CLOSING:
+            return
+        try:
+            message = decode(frame)
+            if type(message) is Push:
+                broken = self._board.push(self._batch, message, frame, self._clock.ms)
+                if broken is not None:
+                    self._renew(link, broken)
+            elif type(message) is Event:
+                self._event(link, message, frame)
+            else:
+                self._count("the reply to an op that was not sent")
+        except (BadMessage, BadPush) as problem:
+            self._count(f"{type(problem).__name__}: {problem}")
+        except LinkLost:
+            raise
+        except Exception:
+            # The loop's edge: whatever one message does to us, the session and its other topics live on.
+            self._count("unexpected")
+            _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
+
+    def _count(self, what: str) -> None:
+        kind = what[:80]
+        if kind not in self.rubbish and len(self.rubbish) >= _KINDS_COUNTED:
+            kind = "other"
+        self.rubbish[kind] += 1
+        if self.rubbish[kind] == 1:
+            _log.warning("session %s: a message was not understood: %s", self._name, kind)
+
+    def _renew(self, link: Link, entry: Entry) -> None:
+        _log.info("session %s: %s is broken (%s); subscribing again", self._name, entry.topic.text, entry.reason)
+        # That the topic is stale must be in Redis before anything is done about it.
+        self._owner.after_flush(lambda: link.subscriptions.renew(entry.topic.arg))
+
+    def _event(self, link: Link, event: Event, frame: bytes) -> None:
+        match event.kind:
+            case "subscribe" | "unsubscribe" if event.arg is not None:
+                arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))
+                self._apply(link.subscriptions.acknowledged(event, arg))
+            case "login":
+                self._logged_in(link)
+            case "error" if link.state is LinkState.LOGIN and not event.id:
+                self._login_failed(link, event)
+            case "error":
+                self._apply(link.subscriptions.failed(event, self._clock.now))
+            case "channel-conn-count-error":
+                self._apply(link.subscriptions.channel_refused(_too_many(event), self._clock.now))
+            case "notice":
+                _log.info("session %s, /%s: notice %d: %s", self._name, link.path, event.code, event.text)
+            case "channel-conn-count":
+                pass
+            case _:
+                self._count(f"event {event.kind}")
+        self._batch.publish(self._events, frame)
+
+    def _logged_in(self, link: Link) -> None:
+        link.login_acknowledged()
+        link.held_open = False
+        self._owner.logged_in()
+
+    def _login_failed(self, link: Link, event: Event) -> None:
+        if event.code == _ALREADY_LOGGED_IN:
+            self._logged_in(link)
+            return
+        hint = HINTS.get(event.code, "")
+        if event.code in REFUSED_FOR_GOOD:
+            self._owner.login_refused(event.code, event.text, hint)
+            return
+        raise LinkLost(f"login: {event.code} {event.text} {hint}".rstrip())
+
+    def _apply(self, changes: list[Change], reason: str = "") -> None:
+        for change in changes:
+            entry = self._board.of_arg(change.arg)
+            text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
+            match change.kind:
+                case "live":
+                    self._board.acknowledged(self._batch, change.arg, self._clock.ms)
+                    self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
+                case "refused":
+                    self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
+                    self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
+                    _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
+                case "retry" | "broken":
+                    why = reason or f"{change.code} {change.text}"
+                    self._board.broken(self._batch, change.arg, why, self._clock.ms)
+                case "gone":
+                    self._gone(self._leaving.pop(change.arg, text))
+                case _:
+                    raise AssertionError(change.kind)
+
+    def _gone(self, text: str) -> None:
+        self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))
+
+
+def _too_many(event: Event) -> Event:
+    text = f"{event.channel}: too many connections subscribe this channel (OKX allows 30 a sub-account)"
+    return Event(kind="error", code=event.code, text=text, channel=event.channel)
+
+
+def _one_line(problem: BaseException) -> str:
+    return " ".join(str(problem).split())[:200] or type(problem).__name__

@@ -1,0 +1,354 @@
+"""One WebSocket connection to one path of OKX: its socket, its frames, its keep-alive, login and subscriptions.
+
+state       event                               next
+CLOSED      something is wanted, pause over     CONNECTING   a helper thread connects
+CONNECTING  connected                           LOGIN if a login is needed, else UP
+CONNECTING  failed                              CLOSED, with a pause
+LOGIN       login ack                           UP
+LOGIN       refused for good                    CLOSED; the session ends
+LOGIN, UP   lost, silent, refused for now       CLOSED, first without a pause, then with one that grows
+UP          a channel wants a login             LOGIN
+UP          nothing subscribed for 20 s         CLOSING; OKX would close it after 30 (PROTOCOL 2)
+CLOSING     the exchange closed too, or 1 s     CLOSED, without a pause
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import websocket
+
+from okws_celery.okx.frames import FrameScanner, FrameTooBig, RawFrame
+from okws_celery.okx.messages import PONG
+from okws_celery.session.subscriptions import Subscriptions
+
+__all__ = ["Link", "LinkLost", "LinkState"]
+
+_READ_BYTES = 32 * 1024
+_READS = 8
+"""Reads in one turn: a link in full flow must not hold up the others."""
+_PING_AFTER_S = 20.0
+_PONG_S = 8.0
+_LOGIN_S = 10.0
+_CONNECTING_S = 30.0
+_CLOSING_S = 1.0
+_IDLE_S = 20.0
+_MAX_UNSENT = 1024 * 1024
+_MAX_FRAGMENTS = 16 * 1024 * 1024
+_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_STEADY_S = 60.0
+"""A connection that lived this long, s, was a good one: the next failure starts with no pause again."""
+
+_log = logging.getLogger(__name__)
+
+
+class LinkState(Enum):
+    """The states of the table above."""
+
+    CLOSED = "closed"
+    CONNECTING = "connecting"
+    LOGIN = "login"
+    UP = "up"
+    CLOSING = "closing"
+
+
+class LinkLost(Exception):
+    """The connection is of no more use; the text says why."""
+
+
+class _FrameSocket:
+    """Stands where websocket-client has its socket: it reads the frames that it is handed, and what it sends is kept.
+
+    So its reader never waits on the network, and its masking, pongs and closing frames are used as they are.
+    """
+
+    def __init__(self) -> None:
+        self.inbox = memoryview(b"")
+        self.outbox = bytearray()
+
+    def recv(self, size: int) -> bytes:
+        if not self.inbox:
+            raise BlockingIOError
+        data, self.inbox = bytes(self.inbox[:size]), self.inbox[size:]
+        return data
+
+    def send(self, data: bytes) -> int:
+        self.outbox += data
+        return len(data)
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def settimeout(self, timeout: float | None) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Link:
+    """The link to `path`. Owned by the session's loop; `now` is time.monotonic()."""
+
+    def __init__(self, path: str, url: str, name: str) -> None:
+        self.path = path
+        self.url = url
+        self.subscriptions = Subscriptions()
+        self.state = LinkState.CLOSED
+        self.logged_in = False
+        self.wants_login = False
+        """A channel of this link needs a login, or the session is to find out whether its key is good."""
+        self.held_open = False
+        """Connect even if nothing is subscribed yet."""
+        self.not_before = 0.0
+        self.connects = 0
+        self.frames = 0
+        self.bytes = 0
+        self.attempt = 0
+        """Number of the present attempt: a helper's result that comes too late belongs to an older one."""
+        self._name = f"session {name}, /{path}"
+        self._failures = 0
+        self._up_at = 0.0
+        self._login_at = 0.0
+        self._heard_at = 0.0
+        self._pinged_at = 0.0
+        self._idle_since = 0.0
+        self._closing_at = 0.0
+        self._connecting_at = 0.0
+        self._ws: Any = None  # a websocket.WebSocket, whose types do not admit a stand-in for its socket
+        self._sock: Any = None
+        self._shim = _FrameSocket()
+        self._scanner = FrameScanner()
+        self._fragments = 0
+
+    # -- for the selector
+
+    def fileno(self) -> int:
+        """The socket's; -1 while there is none."""
+        return self._sock.fileno() if self._sock is not None else -1
+
+    @property
+    def socket(self) -> object:
+        """The socket itself, to tell it from the one before."""
+        return self._sock
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a socket."""
+        return self._sock is not None
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether bytes wait because the socket was full."""
+        return bool(self._shim.outbox)
+
+    @property
+    def needed(self) -> bool:
+        """Whether the session is not complete without this link."""
+        return self.held_open or self.subscriptions.needed
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bytes wait inside the TLS object, where no selector sees them."""
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+
+    # -- connecting
+
+    def due(self, now: float) -> bool:
+        """Whether a helper should connect now."""
+        return self.state is LinkState.CLOSED and self.needed and now >= self.not_before
+
+    def connecting(self, now: float) -> int:
+        """A helper begins; the number of its attempt."""
+        self.state = LinkState.CONNECTING
+        self._connecting_at = now
+        self.attempt += 1
+        return self.attempt
+
+    def opened(self, ws: websocket.WebSocket, now: float) -> None:
+        """The helper connected: take over its socket, which from here on does not block."""
+        assert ws.sock is not None
+        self._ws, self._sock = ws, ws.sock
+        self._sock.setblocking(False)
+        self._shim = self._ws.sock = _FrameSocket()
+        self._scanner = FrameScanner()
+        self._fragments = 0
+        self._heard_at = self._up_at = self._idle_since = now
+        self._pinged_at = 0.0
+        self.logged_in = False
+        self.connects += 1
+        self.state = LinkState.UP
+        _log.info("%s: connected to %s", self._name, self.url)
+
+    def failed(self, reason: str, now: float) -> None:
+        """Not connected, or lost: pause, a little longer each time, before the next attempt."""
+        if self._sock is not None and now - self._up_at >= _STEADY_S:
+            self._failures = 0
+        pause = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)] * random.uniform(0.5, 1.0)
+        self._failures += 1
+        self.not_before = now + pause
+        _log.warning("%s: %s; connecting again in %.1f s", self._name, reason, pause)
+        self._shut()
+
+    def close(self, reason: str, now: float) -> None:
+        """Leave in good order: unsubscribe, send a close frame, and go on reading until the exchange closes too.
+
+        Closing the socket with pushes unread would reset the connection, and the close frame might be lost with it.
+        """
+        if self._ws is None or self.state is LinkState.CLOSING:
+            return
+        self.state = LinkState.CLOSING
+        self._closing_at = now
+        _log.info("%s: closing, %s", self._name, reason)
+        try:
+            for request in self.subscriptions.leave_all():
+                self._ws.send(request)
+            self._ws.send_close()
+            self.writable()
+        except (LinkLost, websocket.WebSocketException):
+            self.shut()
+
+    def shut(self) -> None:
+        """Close the socket at once; the next connection may be made without a pause."""
+        self._failures = 0
+        self.not_before = 0.0
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+        self._ws = self._sock = None
+        self._shim = _FrameSocket()
+        self.logged_in = False
+        self.state = LinkState.CLOSED
+
+    # -- login
+
+    def login(self, request: str, now: float) -> None:
+        """Send a login; subscriptions wait for its ack (PROTOCOL 3)."""
+        self.state = LinkState.LOGIN
+        self._login_at = now
+        self.send(request)
+
+    def login_acknowledged(self) -> None:
+        """The exchange said yes."""
+        self.state = LinkState.UP
+        self.logged_in = True
+        self.subscriptions.touched = True
+        _log.info("%s: logged in", self._name)
+
+    # -- bytes
+
+    def send(self, text: str) -> None:
+        """Send one text frame; LinkLost if the exchange has stopped reading."""
+        if self._ws is None:
+            raise LinkLost("not connected")
+        self._ws.send(text)
+        self.writable()
+
+    def writable(self) -> None:
+        """Send what waits, as far as the socket takes it."""
+        outbox = self._shim.outbox
+        try:
+            while outbox and self._sock is not None:
+                del outbox[: self._sock.send(outbox)]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            if len(outbox) > _MAX_UNSENT:
+                raise LinkLost("the exchange does not read what we send") from None
+        except OSError as problem:
+            raise LinkLost(str(problem)) from problem
+
+    def readable(self, now: float) -> Iterator[bytes]:
+        """The text messages that are complete; a bounded number of reads. LinkLost ends it."""
+        for _ in range(_READS):
+            if self._sock is None:
+                return
+            try:
+                data = self._sock.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            except OSError as problem:
+                raise LinkLost(str(problem)) from problem
+            if not data:
+                raise LinkLost("the exchange closed the connection")
+            self._heard_at, self._pinged_at = now, 0.0
+            self.bytes += len(data)
+            yield from self._cut(data)
+            if len(data) < _READ_BYTES and not self.buffered:
+                return
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        self._scanner.feed(data)
+        try:
+            for frame in self._scanner:
+                message = self._unusual(frame) if isinstance(frame, RawFrame) else frame
+                if message is not None:
+                    self.frames += 1
+                    if message != PONG:
+                        yield message
+        except FrameTooBig as problem:
+            raise LinkLost(str(problem)) from problem
+        if self._shim.outbox:
+            self.writable()
+
+    def _unusual(self, frame: RawFrame) -> bytes | None:
+        """A control frame, a fragment or nonsense: websocket-client reads it, and answers pings by itself."""
+        if self._ws is None:
+            return None
+        self._fragments += len(frame)
+        if self._fragments > _MAX_FRAGMENTS:
+            raise LinkLost("a message in fragments is too large")
+        self._shim.inbox = memoryview(frame)
+        try:
+            opcode, whole = self._ws.recv_data_frame(control_frame=True)
+        except BlockingIOError:
+            return None  # more fragments are to come
+        except (websocket.WebSocketException, OSError, ValueError) as problem:
+            raise LinkLost(f"{type(problem).__name__}: {problem}") from problem
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            raise LinkLost(_close_reason(bytes(whole.data)))
+        if opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+            self._fragments -= len(frame)
+            return None
+        self._fragments = 0
+        data = whole.data
+        return data.encode() if isinstance(data, str) else bytes(data)
+
+    # -- time
+
+    def tick(self, now: float) -> None:
+        """Keep-alive (PROTOCOL 2); LinkLost if the exchange has fallen silent."""
+        if self.state is LinkState.CONNECTING and now - self._connecting_at > _CONNECTING_S:
+            self.attempt += 1
+            raise LinkLost(f"not connected within {_CONNECTING_S:g} s")
+        if self._sock is None:
+            return
+        if self.state is LinkState.CLOSING:
+            if now - self._closing_at > _CLOSING_S:
+                self.shut()
+            return
+        if self.state is LinkState.LOGIN and now - self._login_at > _LOGIN_S:
+            raise LinkLost(f"no answer to the login within {_LOGIN_S:g} s")
+        if self._pinged_at and now - self._pinged_at > _PONG_S:
+            raise LinkLost(f"silent for {now - self._heard_at:.0f} s, no pong")
+        if not self._pinged_at and now - self._heard_at > _PING_AFTER_S:
+            self._pinged_at = now
+            self.send("ping")
+        if self.subscriptions.counts():
+            self._idle_since = now
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing has been subscribed for so long that it should be closed."""
+        return self.state is LinkState.UP and now - self._idle_since > _IDLE_S
+
+
+def _close_reason(payload: bytes) -> str:
+    if len(payload) < 2:
+        return "closed by the exchange"
+    return (
+        f"closed by the exchange: {int.from_bytes(payload[:2], 'big')} {payload[2:].decode(errors='replace')}".rstrip()
+    )

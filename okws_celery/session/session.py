@@ -1,0 +1,455 @@
+"""One session: a selectors loop over its links, its control bus and its Redis connection.
+
+Each turn: wait, read what is there, tick what is due, drive the links, flush. Nothing in it waits for the network:
+connecting runs on helper threads, and every socket of the loop is non-blocking, so that nothing outlasts the lease.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from okws_celery.errors import BAD_COMMAND, DONE, NO_SESSION, Answer, BadCommand, answer
+from okws_celery.feeds.route import Limits
+from okws_celery.okx.login import Credentials
+from okws_celery.okx.topics import parse_topic
+from okws_celery.session.board import Board, Entry
+from okws_celery.session.clock import Clock
+from okws_celery.session.connector import Connector, check_proxy
+from okws_celery.session.desired import Desired
+from okws_celery.session.exchange import Exchange
+from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.redis_side import RedisSide
+from okws_celery.session.waiters import Waiters
+from okws_celery.session.watch import Watch
+from okws_celery.settings import Settings
+from okws_celery.store.batch import Batch
+from okws_celery.store.fence import LEASE_MS, Fence, FenceState, Ownership
+from okws_celery.store.registry import EXIT_S, PLACE_MS, Command, Registry, SessionRecord
+from okws_celery.store.wire import WireLost
+
+__all__ = ["Ending", "Plan", "Session"]
+
+_TICK_S = 1.0
+_BUSY_TICK_S = 0.2
+"""While something is not settled: an answer, a connection, the end."""
+_END_S = 3.0
+_MAX_BATCH = 16 * 1024 * 1024
+"""Bytes that may wait for Redis; beyond them the newest state is kept and a GAP says what is missing."""
+
+_log = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """Why a session ended."""
+
+    CLOSED = "closed"
+    SHUTDOWN = "shutdown"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session is made from: the lease is taken and the registry written before it begins."""
+
+    name: str
+    token: str
+    record: SessionRecord
+    credentials: Credentials | None
+    worker: str
+    reply_id: str = ""
+    """The command id of an open_ws that waits for its answer, "" if nobody does."""
+
+
+class Session:
+    """`run()` holds the session until it ends; everything else belongs to its loop."""
+
+    def __init__(
+        self, plan: Plan, settings: Settings, registry: Registry, on_status: Callable[[str], None] = lambda status: None
+    ) -> None:
+        options = plan.record.options
+        self._plan = plan
+        self._on_status = on_status
+        self._keys = registry.keys(plan.name)
+        self._data = registry.data(plan.name)
+        self._shared = registry.shared
+        self._clock = Clock()
+        self._batch = Batch()
+        self._mailbox = Mailbox()
+        self._selector = selectors.DefaultSelector()
+        self._registered: dict[int, Watch] = {}
+        limits = Limits(settings.book_depth, settings.max_rows, settings.max_log)
+        self._board = Board(self._data, options.get("publish") or settings.publish, limits)
+        self._waiters = Waiters(self._keys)
+        self._desired = Desired(
+            self._keys, registry.shared, plan.record, self._topics_wanted, self._command, self._registry_says
+        )
+        owner = Ownership(plan.record.generation, plan.record.ticket)
+        self._fence = Fence(self._keys, self._data.status, plan.token, owner, self)
+        self._redis = RedisSide(
+            plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
+        )
+        proxy = check_proxy(options.get("proxy") or settings.proxy)
+        self._exchange = Exchange(
+            name=plan.name,
+            endpoints=settings.endpoints(options),
+            connector=Connector(registry, proxy, settings.ca_file),
+            credentials=plan.credentials,
+            data=self._data,
+            board=self._board,
+            waiters=self._waiters,
+            batch=self._batch,
+            mailbox=self._mailbox,
+            clock=self._clock,
+            owner=self,
+        )
+        self._next_tick = 0.0
+        self._begun = False
+        self._status = ""
+        self._connected_once = False
+        self._started_ms = self._clock.ms
+        self._seen_before: dict[str, int] = {}
+        self._after_flush: list[Callable[[], None]] = []
+        self._overflow = ""
+        self._open_answered = not plan.reply_id
+        self._close_ids: list[str] = []
+        self._refusal: tuple[int, str, str] = (0, "", "")
+        self._ending: Ending | None = None
+        self._end_by = 0.0
+        self._released = False
+
+    # -- the loop
+
+    def run(self) -> Ending:
+        """Hold the session; returns why it ended. Never raises for what the exchange, Redis or a user does."""
+        _log.info("session %s: begins", self._plan.name)
+        try:
+            while not self._finished():
+                self._turn()
+        finally:
+            self._exchange.shut()
+            self._redis.close()
+            self._mailbox.close()
+            self._selector.close()
+        ending = self._ending or Ending.LOST
+        _log.info("session %s: ended, %s", self._plan.name, ending.value)
+        return ending
+
+    def _turn(self) -> None:
+        self._watch()
+        buffered = self._exchange.serve_buffered()
+        timeout = 0.0 if buffered else max(0.0, self._next_tick - time.monotonic())
+        ready = self._selector.select(timeout)
+        self._clock.read()
+        for key, mask in ready:
+            key.data(mask)
+        if self._clock.now >= self._next_tick:
+            self._tick()
+        if self._ending is None:
+            self._exchange.drive()
+            self._tell_status()
+        self._flush()
+
+    def _watch(self) -> None:
+        """Bring the selector in line with the sockets that are there and what they wait for."""
+        wanted = [Watch(self._mailbox, self._mailbox.fileno(), False, self._mailbox.open)]
+        wanted += [*self._redis.watches(), *self._exchange.watches()]
+        before, self._registered = self._registered, {watch.descriptor: watch for watch in wanted}
+        for descriptor, old in before.items():
+            new = self._registered.get(descriptor)
+            # A number may have passed from a socket that was closed to a new one.
+            if new is None or new.socket is not old.socket:
+                self._selector.unregister(descriptor)
+        for descriptor, new in self._registered.items():
+            known = before.get(descriptor)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if new.wants_write else 0)
+            if known is None or known.socket is not new.socket:
+                self._selector.register(descriptor, events, new.handler)
+            elif known.wants_write != new.wants_write:
+                self._selector.modify(descriptor, events, new.handler)
+
+    def _tick(self) -> None:
+        self._board.write_seen(self._batch)
+        self._waiters.expire(self._clock.ms)
+        self._desired.expire_owners(self._batch, self._clock.ms)
+        if not self._begun:
+            self._begin()
+        elif self._desired.stale:
+            self._desired.look(self._batch)
+        self._exchange.tick()
+        self._redis.tick()
+        settled = self._exchange.settled and self._fence.idle and self._ending is None
+        self._next_tick = self._clock.now + (_TICK_S if settled else _BUSY_TICK_S)
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
+        self._desired.look(self._batch)
+        if self._plan.credentials is not None:
+            self._exchange.prove_login()
+        else:
+            self._answer_open(answer(DONE, f"session {self._plan.name} is open"))
+
+    # -- flushing
+
+    def _flush(self) -> None:
+        if self._overflow:
+            self._batch.clear()
+            if not self._fence.idle:
+                return
+            reason, self._overflow = self._overflow, ""
+            self._status = ""
+            self._board.dropped(self._batch, reason)
+            self._desired.look(self._batch)
+        if self._released:
+            return
+        if not self._fence.idle:
+            if self._batch.size > _MAX_BATCH:
+                _log.warning("session %s: more waits for Redis than can be held", self._plan.name)
+                self._overflow = "more came than could be held while Redis was away"
+                self._fence.drop_kept()
+            return
+        if self._fence.renewal_due(self._clock.now):
+            self._heartbeat()
+        try:
+            if self._ending is not None and self._exchange.closed:
+                self._last_words(self._ending)
+                self._released = True
+                self._fence.release(self._batch, self._clock.now)
+            elif self._batch:
+                self._fence.send(self._batch, self._clock.now, self._confirmed())
+        except WireLost as problem:
+            self._redis.lost(str(problem))
+
+    def _confirmed(self) -> Callable[[], None]:
+        """What to do when the batch that is about to go is known to be in Redis."""
+        actions, self._after_flush = [self._board.flushed(), *self._after_flush], []
+
+        def done() -> None:
+            for action in actions:
+                action()
+
+        return done
+
+    def after_flush(self, action: Callable[[], None]) -> None:
+        """See exchange.Owner."""
+        self._after_flush.append(action)
+
+    def _heartbeat(self) -> None:
+        place = self._shared.held(self._plan.worker)
+        self._desired.glance(self._batch)
+        self._batch.write("ZADD", place, self._clock.ms + PLACE_MS, self._plan.name)
+        self._batch.write("PEXPIRE", place, PLACE_MS)
+        self._batch.write("SET", self._keys.counters, json.dumps(self._counters()), "PX", LEASE_MS)
+
+    def _counters(self) -> dict[str, Any]:
+        return {
+            "worker": self._plan.worker,
+            "status": self._status,
+            "started": self._started_ms,
+            "generation": self._plan.record.generation,
+            "links": self._exchange.counters(),
+            "topics": dict(Counter(entry.state for entry in self._board)),
+            "pushes": self._board.pushes,
+            "unrouted": self._board.unrouted,
+            "rubbish": dict(self._exchange.rubbish),
+            "redis": asdict(self._fence.counters),
+        }
+
+    # -- what the fence says
+
+    def fence_regained(self) -> None:
+        """See fence.Holder."""
+        _log.warning("session %s: the lease had gone from Redis and is ours again", self._plan.name)
+        self._status = ""
+        self._board.dropped(self._batch, "the lease was lost")
+        self._desired.look(self._batch)
+
+    def fence_lost(self, reason: str) -> None:
+        """See fence.Holder."""
+        if self._ending is None:
+            _log.warning("session %s: gives way, %s", self._plan.name, reason)
+            self._ending = Ending.LOST
+        self._released = True
+
+    def fence_dropped(self, reason: str) -> None:
+        """See fence.Holder."""
+        self._board.dropped(self._batch, reason)
+
+    # -- what is wanted
+
+    def _word(self, word: str) -> None:
+        if word == "shutdown":
+            self._end(Ending.SHUTDOWN)
+        elif self._begun:
+            self._desired.look(self._batch)
+
+    def _was_seen(self, reply: list[bytes]) -> None:
+        self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
+
+    def _registry_says(self, what: str) -> None:
+        match what:
+            case "vanished":
+                _log.warning("session %s: the registry has vanished; writing it again", self._plan.name)
+                self._desired.heal(self._batch, self._plan.name)
+            case "closed":
+                self._end(Ending.CLOSED)
+            case _:
+                self._end(Ending.LOST)
+
+    def _topics_wanted(self, topics: dict[str, dict[str, int]]) -> None:
+        for entry in self._board:
+            if entry.topic.text not in topics:
+                self._leave(entry)
+        for text in topics:
+            if self._board.get(text) is None:
+                self._join(text)
+
+    def _join(self, text: str) -> None:
+        try:
+            topic = parse_topic(text, stored=True)
+        except BadCommand as problem:
+            self._waiters.settle(self._batch, text, "subscribe", problem.answer())
+            return
+        entry = self._board.add(self._batch, topic, self._clock.ms)
+        self._board.restore(self._batch, entry, self._seen_before.pop(text, 0))
+        self._exchange.join(topic)
+
+    def _leave(self, entry: Entry) -> None:
+        text = entry.topic.text
+        self._board.remove(self._batch, entry)
+        said = answer(NO_SESSION, f"{text}: unsubscribed before it was live")
+        self._waiters.settle(self._batch, text, "subscribe", said)
+        self._exchange.leave(entry.topic)
+
+    def _command(self, command: Command) -> None:
+        match command.op:
+            case "subscribe" if command.deadline <= self._clock.ms:
+                pass
+            case "subscribe":
+                self._waiters.add(command)
+                for text in command.topics:
+                    entry = self._board.get(text)
+                    if entry is not None:
+                        self._exchange.ask_for(entry)
+                    else:
+                        said = answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
+                        self._waiters.settle(self._batch, text, "subscribe", said)
+            case "unsubscribe":
+                self._waiters.add(command)
+                for text in command.topics:
+                    if self._board.get(text) is not None:
+                        said = answer(DONE, f"{text}: left; other owners keep it subscribed")
+                        self._waiters.settle(self._batch, text, "unsubscribe", said)
+                    elif not self._exchange.leaving(text):
+                        said = answer(DONE, f"unsubscribed {text}")
+                        self._waiters.settle(self._batch, text, "unsubscribe", said)
+            case "close":
+                self._close_ids.append(command.id)
+                self._end(Ending.CLOSED)
+            case "rewrite":
+                self._status = ""
+                self._board.rewrite(self._batch)
+                self._waiters.reply(self._batch, command.id, answer(DONE, "written again"))
+            case _:
+                said = answer(BAD_COMMAND, f"a session does not know {command.op!r}")
+                self._waiters.reply(self._batch, command.id, said)
+
+    def _answer_open(self, said: Answer) -> None:
+        if not self._open_answered:
+            self._open_answered = True
+            self._waiters.reply(self._batch, self._plan.reply_id, said)
+
+    # -- what the exchange says
+
+    def logged_in(self) -> None:
+        """See exchange.Owner."""
+        self._answer_open(answer(DONE, f"session {self._plan.name} is open and logged in"))
+
+    def login_refused(self, code: int, text: str, hint: str) -> None:
+        """See exchange.Owner."""
+        _log.error("session %s: login refused for good: %d %s%s", self._plan.name, code, text, hint and f" ({hint})")
+        self._refusal = (code, text, hint)
+        self._end(Ending.REFUSED)
+
+    def unreachable(self) -> None:
+        """See exchange.Owner."""
+        self._set_status("DISCONNECTED")
+
+    # -- status
+
+    def _tell_status(self) -> None:
+        if not self._begun:
+            return
+        complete = self._exchange.complete
+        if complete:
+            self._connected_once = True
+            self._set_status("CONNECTED")
+        elif complete is False and self._status == "CONNECTED":
+            self._set_status("DISCONNECTED")
+        elif not self._status:
+            self._set_status("CONNECTED" if self._connected_once and complete is None else "READY")
+
+    def _set_status(self, status: str) -> None:
+        if status != self._status:
+            self._status = status
+            self._batch.write("SET", self._data.status, status, "PX", LEASE_MS)
+            self._publish_status(status)
+
+    def _publish_status(self, status: str, **more: Any) -> None:
+        self._batch.publish(self._data.status, status)
+        self._board.event(self._batch, {"op": status, **more})
+        self._on_status(status)
+
+    # -- the end
+
+    def _end(self, ending: Ending) -> None:
+        if self._ending is not None:
+            return
+        self._ending = ending
+        self._end_by = self._clock.now + _END_S
+        self._next_tick = 0.0
+        if ending is not Ending.LOST:
+            self._exchange.close(ending.value)
+
+    def _finished(self) -> bool:
+        if self._ending is None:
+            return False
+        return self._ending is Ending.LOST or self._fence.state is FenceState.LOST or self._clock.now > self._end_by
+
+    def _last_words(self, ending: Ending) -> None:
+        """What the last batch says, in the same transaction that gives the lease up."""
+        batch, name = self._batch, self._plan.name
+        if ending is Ending.SHUTDOWN:
+            for entry in self._board:
+                self._board.broken(batch, entry.topic.arg, "the worker was stopped", self._clock.ms)
+            self._board.write_seen(batch)
+            self._set_status("DISCONNECTED")
+            self._waiters.settle_all(batch, answer(NO_SESSION, f"session {name}: its worker was stopped"))
+            return
+        if ending is Ending.REFUSED:
+            code, text, hint = self._refusal
+            batch.write("HSET", self._keys.session, "state", "refused", "code", code, "msg", text, "hint", hint)
+            batch.write("SET", self._data.status, "REFUSED", "EX", EXIT_S)
+            self._publish_status("REFUSED", code=code, msg=text, hint=hint)
+            said = answer(code, text, hint=hint)
+        else:
+            batch.write("HSET", self._keys.session, "state", "closed")
+            batch.write("SET", self._data.status, "EXIT", "EX", EXIT_S)
+            self._publish_status("EXIT")
+            said = answer(NO_SESSION, f"session {name} was closed")
+        batch.write("HDEL", self._shared.sessions, name)
+        batch.write("DEL", self._keys.counters)
+        self._board.end(batch)
+        self._answer_open(said)
+        self._waiters.settle_all(batch, said)
+        for command_id in self._close_ids:
+            self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))

@@ -1,0 +1,59 @@
+"""The control API, by which other processes look at a simulator and make it misbehave.
+
+    GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
+    GET  /control/requests?since=N    requests received, from the N-th on
+    POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
+"""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from okws_celery.errors import BadCommand
+from okws_celery.simulator.exchange import Exchange
+from okws_celery.simulator.faults import parse_fault
+
+__all__ = ["routes"]
+
+
+def routes(exchange: Exchange) -> list[web.RouteDef]:
+    """The routes of these calls."""
+
+    async def state(request: web.Request) -> web.Response:
+        return web.json_response(exchange.state())
+
+    async def requests(request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            return _wrong("since: a number from 0 is accepted")
+        found = exchange.requests[int(since) :]
+        said = [
+            {"time": one.time, "path": one.path, "connId": one.conn_id, "op": one.op, "id": one.id, "args": one.args}
+            for one in found
+        ]
+        return web.json_response(said)
+
+    async def fault(request: web.Request) -> web.Response:
+        try:
+            given = json.loads(await request.text())
+            if not isinstance(given, dict):
+                raise ValueError
+        except ValueError:
+            return _wrong('a JSON object is accepted: {"fault": NAME, ...}')
+        try:
+            met = exchange.apply(parse_fault(given))
+        except BadCommand as problem:
+            return _wrong(str(problem))
+        return web.json_response({"met": met})
+
+    return [
+        web.get("/control/state", state),
+        web.get("/control/requests", requests),
+        web.post("/control/fault", fault),
+    ]
+
+
+def _wrong(text: str) -> web.Response:
+    return web.json_response({"error": text}, status=400)

@@ -1,0 +1,84 @@
+"""What goes to Redis as one transaction: writes in their order, keys that only hold the latest once, publishes last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import hiredis
+
+__all__ = ["Batch", "OnReply", "Pack", "Renderer", "pack"]
+
+Pack = str | bytes | int | float
+"""What a Redis command is made of."""
+
+OnReply = Callable[[Any], None]
+
+
+# hiredis' stub admits tuples of one element only.
+_pack_command: Any = hiredis.pack_command
+
+
+def pack(*command: Pack) -> bytes:
+    """One command in Redis' wire form."""
+    packed: bytes = _pack_command(command)
+    return packed
+
+
+class Renderer(Protocol):
+    """Something whose keys are written once per batch, however often it changed (`Batch.mark`)."""
+
+    def render(self, batch: Batch) -> None:
+        """Add the commands that make Redis show the present state."""
+
+
+class Batch:
+    """Commands collected until the store can take them. Not thread-safe: a session's loop owns it."""
+
+    __slots__ = ("_asked", "_marked", "_publishes", "_writes", "size")
+
+    def __init__(self) -> None:
+        self._writes: list[bytes] = []
+        self._publishes: list[bytes] = []
+        self._marked: dict[Renderer, None] = {}
+        self._asked: dict[int, OnReply] = {}
+        self.size = 0
+        """Bytes packed so far; what is marked is not counted, as it is bounded by itself."""
+
+    def __bool__(self) -> bool:
+        return bool(self._writes or self._publishes or self._marked)
+
+    def write(self, *command: Pack) -> None:
+        """Append one command that changes a key."""
+        packed = pack(*command)
+        self._writes.append(packed)
+        self.size += len(packed)
+
+    def ask(self, on_reply: OnReply, *command: Pack) -> None:
+        """Append one command whose reply is wanted, also when it is a `redis.ResponseError` or hiredis' error value."""
+        self._asked[len(self._writes)] = on_reply
+        self.write(*command)
+
+    def publish(self, channel: Pack, payload: Pack) -> None:
+        """Publish after every write of this batch: who is woken by it finds that state or a newer one."""
+        packed = pack(b"PUBLISH", channel, payload)
+        self._publishes.append(packed)
+        self.size += len(packed)
+
+    def mark(self, renderer: Renderer) -> None:
+        """Have `renderer.render` called once before this batch is sent."""
+        self._marked[renderer] = None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._writes, self._publishes, self._marked, self._asked, self.size = [], [], {}, {}, 0
+
+    def seal(self) -> tuple[list[bytes], dict[int, OnReply]]:
+        """The packed commands in their final order and the reply handlers by position; the batch is empty after it."""
+        marked, self._marked = self._marked, {}
+        for renderer in marked:
+            renderer.render(self)
+        commands = self._writes + self._publishes
+        asked = self._asked
+        self._writes, self._publishes, self._asked, self.size = [], [], {}, 0
+        return commands, asked

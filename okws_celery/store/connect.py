@@ -1,0 +1,84 @@
+"""Connections to Redis, made by redis-py from OKWS_REDIS_URL: clients for callers, bare sockets for a session's loop."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from okws_celery.errors import ConfigError, StoreError
+
+__all__ = ["BareConnection", "bare_connection", "check_url", "client", "shown"]
+
+SCHEMES = ("redis", "rediss", "unix")
+_TIMEOUT_S = 5.0
+
+
+def client(url: str) -> redis.Redis:
+    """A client whose replies are text. It survives a restart of Redis; safe for threads."""
+    check_url(url)
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=15,
+    )
+
+
+class BareConnection:
+    """A connected, authenticated Redis socket that the owner reads and writes without redis-py.
+
+    redis-py has made it (TLS, ACL, database) and keeps it alive; `sock` does not block.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        connection.connect()
+        # redis-py offers no public way to its socket; the attribute has had this name in every release so far.
+        sock: socket.socket | None = getattr(connection, "_sock", None)
+        if sock is None:
+            raise StoreError("redis-py made a connection without a socket")
+        sock.setblocking(False)
+        self.sock = sock
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._connection.disconnect()
+
+
+def bare_connection(url: str) -> BareConnection:
+    """Connect, blocking for at most some seconds; StoreError says why it could not."""
+    check_url(url)
+    pool = redis.ConnectionPool.from_url(
+        url,
+        protocol=2,  # in RESP3 replies may be interleaved with pushes that nobody here asked for
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        socket_keepalive=True,
+        # A retried command could be written twice, or by one who has lost the lease: never here.
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        return BareConnection(pool.make_connection())
+    except (redis.RedisError, OSError) as problem:
+        raise StoreError(f"Redis at {shown(url)}: {problem}") from problem
+
+
+def check_url(url: str) -> None:
+    """ConfigError if this is not a URL that Redis can be reached by."""
+    if urlsplit(url).scheme not in SCHEMES:
+        raise ConfigError(f"OKWS_REDIS_URL {shown(url)!r}: redis://, rediss:// or unix:// is accepted")
+
+
+def shown(url: str) -> str:
+    """The URL without its password, fit for messages and logs."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -1,0 +1,335 @@
+"""The fenced writer: who lost the lease cannot write (DESIGN 3, one holder).
+
+Each batch is `MULTI ... EXEC, WATCH lease, GET lease` in one pipeline. EXEC answers nil if the lease changed hands since
+the WATCH of the batch before. At most one batch is under way, as one sent earlier would run under the new WATCH.
+
+    DOWN      no connection                      -> LOOKING when one is attached
+    LOOKING   WATCH, GET and the registry asked  -> READY (ours) | LOOKING (gone: taken again) | LOST (another's)
+    READY     the next batch may be sent         -> BUSY
+    BUSY      a batch is under way               -> READY | LOOKING (EXEC nil) | REFUSED | LOST
+    REFUSED   Redis refuses to write (full ...)  -> BUSY when tried again; the lease is renewed by a script meanwhile
+    LOST      another holds the lease, or the session was closed: the end
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import hiredis
+
+from okws_celery.keys import ControlKeys
+from okws_celery.store.batch import Batch, OnReply, pack
+from okws_celery.store.wire import Wire, WireLost
+
+__all__ = ["LEASE_MS", "RENEW_S", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
+
+LEASE_MS = 10_000
+RENEW_S = 2.0
+"""How often the lease is renewed, s: four renewals may be lost before it expires."""
+
+_REPLY_S = 5.0
+"""A reply that takes longer, s, means that the connection is half-open."""
+_RETRY_S = 1.0
+_TEMPORARY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "CLUSTERDOWN")
+"""Refusals of a whole MULTI that pass: the batch is kept for them and dropped for all others."""
+
+_RENEW_SCRIPT = (
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[2], ARGV[2]) "
+    "return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+)
+
+_log = logging.getLogger(__name__)
+_MULTI = pack("MULTI")
+_EXEC = pack("EXEC")
+
+
+class FenceState(Enum):
+    """The states of the table above."""
+
+    DOWN = "down"
+    LOOKING = "looking"
+    READY = "ready"
+    BUSY = "busy"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+class Holder(Protocol):
+    """Who owns the fence, and is told what its replies mean."""
+
+    def fence_regained(self) -> None:
+        """The lease was gone and is ours again: whatever Redis held may be gone too; write everything again."""
+
+    def fence_lost(self, reason: str) -> None:
+        """Another holds the lease or the session was closed: write nothing, end."""
+
+    def fence_dropped(self, reason: str) -> None:
+        """A batch was refused for good or could not be kept; what was in it is not in Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What makes this process the holder: the open_ws it came from and the generation of its dispatch."""
+
+    generation: int
+    ticket: int
+
+
+@dataclass(slots=True)
+class FenceCounters:
+    """Shown by `inspect sessions`."""
+
+    batches: int = 0
+    commands: int = 0
+    errors: int = 0
+    refused: int = 0
+    dropped: int = 0
+    regained: int = 0
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A sealed batch, kept until Redis has confirmed it."""
+
+    number: int
+    commands: list[bytes]
+    asked: dict[int, OnReply]
+    on_done: Callable[[], None] | None
+
+
+class Fence:
+    """Sends batches for one session. All methods belong to the session's loop; `now` is time.monotonic()."""
+
+    def __init__(self, keys: ControlKeys, status_key: str, token: str, owner: Ownership, holder: Holder) -> None:
+        self.state = FenceState.DOWN
+        self.counters = FenceCounters()
+        self._keys = keys
+        self._status_key = status_key
+        self._owner = owner
+        self._holder = holder
+        self._wire: Wire | None = None
+        self._kept: _Sent | None = None
+        self._number = 0
+        self._sent_at = 0.0
+        self._renewed_at = 0.0
+        self._refused_at = 0.0
+        self._hold(token)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the next batch may be sent now."""
+        return self.state is FenceState.READY
+
+    @property
+    def wire(self) -> Wire | None:
+        """The connection, None while there is none."""
+        return self._wire
+
+    def renewal_due(self, now: float) -> bool:
+        """Whether a batch, even an empty one, should go out now to renew the lease."""
+        return self.idle and now - self._renewed_at >= RENEW_S
+
+    def attach(self, wire: Wire, now: float) -> None:
+        """Use a new connection: look whether the lease is still ours before anything is written."""
+        self._wire = wire
+        self._look(now)
+
+    def detach(self) -> None:
+        """The connection broke. A batch under way is kept; after the next look it is sent again if it did not arrive."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        if self.state is not FenceState.LOST:
+            self.state = FenceState.DOWN
+
+    def send(self, batch: Batch, now: float, on_done: Callable[[], None] | None = None) -> None:
+        """Send everything in `batch` as one transaction, with the lease renewed inside if that is due. Only if `idle`.
+
+        `on_done` is called when Redis has confirmed it, however often it had to be sent.
+        """
+        commands, asked = batch.seal()
+        self._number += 1
+        self._transmit(_Sent(self._number, commands, asked, on_done), now)
+
+    def release(self, batch: Batch, now: float) -> None:
+        """Send the last batch of this session and give the lease up within it."""
+        batch.ask(self._released, "DEL", self._keys.lease)
+        self.send(batch, now)
+
+    def _released(self, _: Any) -> None:
+        self._lose("released")
+
+    def tick(self, now: float) -> None:
+        """Give up a silent connection (WireLost); try a refused batch again, renewing the lease by other means."""
+        if self.state in (FenceState.BUSY, FenceState.LOOKING) and now - self._sent_at > _REPLY_S:
+            raise WireLost(f"Redis: no reply within {_REPLY_S:g} s")
+        if self.state is FenceState.REFUSED and now - self._refused_at >= _RETRY_S:
+            self._renew_by_script(now)
+
+    # -- looking
+
+    def _hold(self, token: str) -> None:
+        self._token = token.encode()
+        lease = self._keys.lease
+        self._watch = pack("WATCH", lease) + pack("GET", lease)
+        self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
+
+    def _look(self, now: float) -> None:
+        self.state = FenceState.LOOKING
+        self._sent_at = now
+        look = [
+            self._watch,
+            pack("GET", self._keys.applied),
+            pack("HMGET", self._keys.session, "state", "generation"),
+            pack("GET", self._keys.closed),
+        ]
+        assert self._wire is not None
+        self._wire.send(look, 5, lambda replies: self._looked(replies, now))
+
+    def _looked(self, replies: list[Any], now: float) -> None:
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise WireLost(f"Redis: {reply}")
+        _, token, applied, (state, generation), closed = replies
+        if state == b"closed" or int(closed or 0) > self._owner.ticket:
+            return self._lose("the session was closed")
+        if generation is not None and int(generation) > self._owner.generation:
+            return self._lose("the session was dispatched anew")
+        if token is None:
+            return self._take_again(now)
+        if token != self._token:
+            return self._lose("another worker holds the session")
+        kept, self._kept = self._kept, None
+        self.state = FenceState.READY
+        if kept is not None and applied != self._mark(kept.number):
+            self._transmit(kept, now)
+        return None
+
+    def _take_again(self, now: float) -> None:
+        self._hold(new_token(self._token.decode().partition("/")[0]))
+        self.counters.regained += 1
+        take = pack("SET", self._keys.lease, self._token, "NX", "PX", LEASE_MS)
+        assert self._wire is not None
+        # What was kept belongs to a Redis that has lost its keys; everything is written again instead.
+        self._kept = None
+        self._sent_at = now
+        self._wire.send([take, self._watch], 3, self._taken)
+
+    def _taken(self, replies: list[Any]) -> None:
+        if isinstance(replies[0], hiredis.ReplyError):
+            raise WireLost(f"Redis: {replies[0]}")
+        if replies[2] != self._token:
+            return self._lose("another worker holds the session")
+        self.state = FenceState.READY
+        self._holder.fence_regained()
+        return None
+
+    def _lose(self, reason: str) -> None:
+        self.state = FenceState.LOST
+        self._holder.fence_lost(reason)
+
+    # -- sending
+
+    def _mark(self, number: int) -> bytes:
+        return b"%s:%d" % (self._token, number)
+
+    def _transmit(self, sent: _Sent, now: float) -> None:
+        head = [_MULTI, pack("SET", self._keys.applied, self._mark(sent.number), "PX", LEASE_MS * 6)]
+        extra = 1
+        if now - self._renewed_at >= RENEW_S / 2:
+            head.append(self._renew)
+            extra += 2
+            self._renewed_at = now
+        count = len(sent.commands)
+        self.state = FenceState.BUSY
+        self._sent_at = now
+        self._kept = sent
+        assert self._wire is not None
+        self._wire.send(
+            [*head, *sent.commands, _EXEC, self._watch],
+            1 + extra + count + 3,
+            lambda replies: self._answered(sent, extra, replies, now),
+        )
+
+    def _answered(self, sent: _Sent, extra: int, replies: list[Any], now: float) -> None:
+        done, token = replies[-3], replies[-1]
+        if isinstance(done, hiredis.ReplyError):
+            return self._aborted(sent, replies, done, now)
+        if done is None:
+            # Nothing was written. Either the lease changed hands, or somebody touched it: look before anything else.
+            self._renewed_at = 0.0
+            return self._look(now)
+        self._kept = None
+        self.counters.batches += 1
+        self.counters.commands += len(sent.commands)
+        results = done[extra:]
+        for result in results:
+            if isinstance(result, hiredis.ReplyError):
+                self.counters.errors += 1
+                self.counters.last_error = str(result)
+        self.state = FenceState.READY
+        for position, on_reply in sent.asked.items():
+            on_reply(results[position])
+        if sent.on_done is not None:
+            sent.on_done()
+        # A handler may have ended it all.
+        if token != self._token and self.idle:
+            self._look(now)
+        return None
+
+    def _aborted(self, sent: _Sent, replies: list[Any], abort: Exception, now: float) -> None:
+        reason = next((str(r) for r in replies[1:-3] if isinstance(r, hiredis.ReplyError)), str(abort))
+        self.counters.refused += 1
+        self.counters.last_error = reason
+        self._renewed_at = 0.0  # PEXPIRE was refused with the rest
+        if reason.startswith("READONLY"):
+            raise WireLost(f"Redis: {reason}")
+        if reason.startswith(_TEMPORARY):
+            if self.state is not FenceState.REFUSED:
+                self.state = FenceState.REFUSED
+                self._refused_at = now
+            return
+        _log.error("Redis refused a batch of %d commands: %s", len(sent.commands), reason)
+        self._kept = None
+        self.counters.dropped += 1
+        self.state = FenceState.READY
+        self._holder.fence_dropped(reason)
+
+    def _renew_by_script(self, now: float) -> None:
+        # A script that touches the lease while WATCH is set would make our own next EXEC nil, so UNWATCH comes first.
+        renew = [
+            pack("UNWATCH"),
+            pack("EVAL", _RENEW_SCRIPT, 2, self._keys.lease, self._status_key, self._token, LEASE_MS),
+            self._watch,
+        ]
+        self.state = FenceState.BUSY
+        self._sent_at = self._refused_at = now
+        assert self._wire is not None
+        self._wire.send(renew, 4, lambda replies: self._renewed(replies, now))
+
+    def _renewed(self, replies: list[Any], now: float) -> None:
+        if replies[3] != self._token:
+            return self._look(now)
+        kept = self._kept
+        if kept is None:
+            self.state = FenceState.READY
+            return None
+        return self._transmit(kept, now)
+
+    def drop_kept(self) -> None:
+        """Forget a batch that waits for a connection or for room in Redis: too much has come after it."""
+        if self.state in (FenceState.DOWN, FenceState.REFUSED) and self._kept is not None:
+            self._kept = None
+            self.counters.dropped += 1
+            self._holder.fence_dropped("too much waits for Redis")
+
+
+def new_token(worker: str) -> str:
+    """A fencing token that no other process can have; its first part names the worker."""
+    return f"{worker}/{uuid.uuid4().hex}"

@@ -1,0 +1,72 @@
+"""`open_ws` as it is sent, from an app's task object and from the client alike, and `close_ws` as it takes effect.
+
+Nothing here needs Celery, so that both sides of the wire share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from okws_celery.keys import check_name
+from okws_celery.store.registry import Registry
+from okws_celery.tasks.options import checked_options, shown_options
+
+__all__ = ["Opening", "close_now"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One `open_ws` on the wire: options checked, credentials sealed, ticket drawn."""
+
+    name: str
+    ticket: int
+    deadline: int
+    """Unix ms; it is not begun after it."""
+    options: dict[str, Any] = field(default_factory=dict)
+    reply_to: str = ""
+    """Command id on which the caller waits, "" if nobody does."""
+
+    @classmethod
+    def prepared(
+        cls,
+        registry: Registry,
+        name: object,
+        auth_params: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+        deadline: int,
+        reply_to: str = "",
+    ) -> Opening:
+        """Check everything, encrypt what is secret, and draw the ticket; BadCommand (80010) before anything is done."""
+        checked_name = check_name(name)
+        checked = checked_options(registry.settings, auth_params, options, sealing=True)
+        return cls(checked_name, registry.draw_ticket(checked_name), deadline, checked, reply_to)
+
+    @property
+    def arguments(self) -> tuple[tuple[str], dict[str, Any]]:
+        """`args` and `kwargs` of the task."""
+        options = dict(self.options)
+        sealed = options.pop("credentials", None)
+        wire: dict[str, Any] = options | {"ticket": self.ticket, "deadline": self.deadline}
+        if sealed:
+            wire["auth_params"] = sealed
+        if self.reply_to:
+            wire["reply_to"] = self.reply_to
+        return (self.name,), wire
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What events and Flower show in place of the arguments."""
+        return {"argsrepr": repr((self.name,)), "kwargsrepr": shown_options(self.options)}
+
+
+def close_now(registry: Registry, name: str, ticket: int | None = None) -> str:
+    """Close a session, whoever is there to hear of it; the task id that is to be revoked, "" if it was not open.
+
+    From now on no `open_ws` that was sent before can begin, wherever it waits.
+    """
+    registry.mark_closed(name, registry.draw_ticket(name) if ticket is None else ticket)
+    record = registry.close(name)
+    return record.task_id if record is not None else ""
+

@@ -1,0 +1,252 @@
+"""State: a hash of what exists now."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def order(number: str, state: str = "live", **more: str) -> dict[str, str]:
+    """An order of a swap."""
+    return {"instType": "SWAP", "instId": "BTC-USDT-SWAP", "ordId": number, "state": state, "uTime": "1000", **more}
+
+
+def position(number: str, pos: str = "1", inst_type: str = "SWAP", **more: str) -> dict[str, str]:
+    """A position."""
+    return {"instType": inst_type, "instId": f"BTC-USDT-{inst_type}", "posId": number, "pos": pos, "uTime": "1000", **more}
+
+
+def as_sent(row: object) -> str:
+    """A row as the bench sends it."""
+    return json.dumps(row, separators=(",", ":"))
+
+
+def fields(bench: Any) -> dict[str, Any]:
+    """The hash with its rows decoded."""
+    return {field: json.loads(row) for field, row in bench.hash().items()}
+
+
+def test_rows_stand_under_their_identity_until_they_end(bench: Any) -> None:
+    """One hash per channel; the row as sent; each row published under its identity, the last one too."""
+    bench.start("orders:SWAP")
+    bench.push(order("1"), order("2"))
+    assert bench.hash("okex/N/orders") == {"1": as_sent(order("1")), "2": as_sent(order("2"))}
+    bench.push(order("1", "partially_filled"), order("2", "filled"))
+    assert fields(bench) == {"1": order("1", "partially_filled")}
+    bench.push(order("1", "canceled"))
+    assert bench.hash() == {}
+    assert [channel for channel, _ in bench.published()] == [f"okex/N/orders:{n}" for n in (1, 2, 1, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "row", "ended"),
+    [
+        ("orders:ANY", {"ordId": "1"}, {"state": "mmp_canceled"}),
+        ("orders-algo:ANY", {"algoId": "1"}, {"state": "effective"}),
+        ("orders-algo:ANY", {"algoId": "1"}, {"state": "order_failed"}),
+        ("algo-advance:ANY", {"algoId": "1"}, {"state": "canceled"}),
+        ("positions:ANY", {"posId": "1"}, {"pos": "0"}),
+        ("positions:ANY", {"posId": "1"}, {"pos": "-0.00"}),
+        ("instruments:SPOT", {"instId": "A"}, {"state": "expired"}),
+        ("event-contract-markets:EVENTS", {"instId": "A"}, {"state": "expired"}),
+        ("rfqs", {"rfqId": "1"}, {"state": "traded_away"}),
+        ("quotes", {"quoteId": "1"}, {"state": "failed"}),
+        ("sprd-orders", {"ordId": "1"}, {"state": "filled"}),
+        ("grid-sub-orders:9", {"ordId": "1"}, {"state": "cancelled"}),
+        ("grid-orders-spot:ANY", {"algoId": "1"}, {"state": "stopped"}),
+        ("algo-recurring-buy:ANY", {"algoId": "1"}, {"state": "stopped"}),
+        ("grid-positions:9", {"algoId": "9", "instId": "A", "posSide": "net"}, {"pos": "0"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
+)
+def test_what_ends_a_row(bench: Any, topic: str, row: dict[str, str], ended: dict[str, str]) -> None:
+    """PROTOCOL 5.1 to 5.4; a state that is not known, or an empty one, ends nothing."""
+    bench.start(topic)
+    for state in ("live", "", "something new"):
+        bench.push({**row, "pos": "1", "state": state})
+        assert len(bench.hash()) == 1
+    bench.push({**row, **ended})
+    assert bench.hash() == {}
+
+
+def test_several_values_make_one_identity(bench: Any) -> None:
+    """Joined by a colon."""
+    bench.start("grid-positions:9")
+    bench.push({"algoId": "9", "instId": "A", "posSide": "net", "pos": "1"})
+    assert list(bench.hash()) == ["9:A:net"]
+
+
+def test_a_batch_writes_each_field_once_and_publishes_every_row(bench: Any) -> None:
+    """The last word counts, also when a row came and ended within one batch."""
+    bench.start("opt-summary:BTC-USD")
+    for n in range(30):
+        bench.push({"instId": "A", "n": str(n)}, {"instId": "B", "n": str(n)}, flush=False)
+    assert len(bench.flush()) == 1 + 60
+    assert fields(bench) == {"A": {"instId": "A", "n": "29"}, "B": {"instId": "B", "n": "29"}}
+    bench.start("orders:ANY")
+    bench.push(order("1"), flush=False)
+    bench.push(order("1", "filled"))
+    assert bench.hash() == {}
+
+
+def test_a_snapshot_replaces_the_rows_when_its_last_page_is_there(bench: Any) -> None:
+    """A position that it does not have is gone; before the last page nothing is removed."""
+    bench.start("positions:ANY")
+    snapshot = {"eventType": "snapshot"}
+    bench.push(position("1"), position("2"), curPage=1, lastPage=True, **snapshot)
+    bench.push(position("2", "5"), curPage=1, lastPage=False, **snapshot)
+    assert fields(bench) == {"1": position("1"), "2": position("2")}
+    bench.push(position("3"), curPage=2, lastPage=True, **snapshot)
+    assert fields(bench) == {"2": position("2", "5"), "3": position("3")}
+    bench.push(eventType="snapshot", curPage=1, lastPage=True)
+    assert bench.hash() == {}
+
+
+def test_events_between_the_pages_of_a_snapshot_are_newer_than_it(bench: Any) -> None:
+    """A position closed meanwhile stays closed."""
+    bench.start("positions:ANY")
+    bench.push(position("1"), position("2"), eventType="snapshot", curPage=1, lastPage=False)
+    bench.push(position("1", "0"), position("2", "7"), eventType="event_update")
+    bench.push(position("3"), eventType="snapshot", curPage=2, lastPage=True)
+    assert fields(bench) == {"2": position("2", "7"), "3": position("3")}
+
+
+def test_half_a_snapshot_removes_nothing(bench: Any) -> None:
+    """The link broke off between its pages, and what comes next is a page without its first."""
+    bench.start("positions:ANY")
+    bench.push(position("1"), eventType="snapshot", curPage=1, lastPage=True)
+    bench.push(position("2"), eventType="snapshot", curPage=1, lastPage=False)
+    bench.feed.interrupted(bench.batch)
+    bench.push(position("3"), eventType="snapshot", curPage=2, lastPage=True)
+    assert sorted(fields(bench)) == ["1", "3"]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answer first", "snapshot first"])
+def test_a_snapshot_ends_what_an_earlier_session_left(bench: Any, answered: bool) -> None:
+    """But only rows that this topic is about: other topics share the hash."""
+    bench.start("positions:ANY")
+    futures = position("9", inst_type="FUTURES")
+    bench.push(position("1"), position("2"), position("4"), futures)
+    bench.ask("HSET", "okex/N/positions", "x", "no JSON")
+    bench.start("positions:SWAP", prepare=answered)
+    if not answered:
+        bench.feed.prepare(bench.batch)
+    bench.push(position("4", "0"), eventType="event_update", flush=False)
+    bench.push(position("1", "3"), eventType="snapshot", curPage=1, lastPage=True, flush=False)
+    bench.flush()
+    bench.batch.mark(bench.feed)
+    bench.flush()
+    left = bench.hash()
+    assert left.pop("x") == "no JSON"
+    assert {field: json.loads(row) for field, row in left.items()} == {"1": position("1", "3"), "9": futures}
+
+
+def test_account_is_split_by_currency(bench: Any) -> None:
+    """Field = ccy, and the account level under its own name, without the details."""
+    row = {"uTime": "1000", "totalEq": "3", "details": [{"ccy": "USDT", "eq": "1"}, {"ccy": "BTC", "eq": "2"}]}
+    bench.start("account")
+    bench.push(row, eventType="snapshot", curPage=1, lastPage=True)
+    level = {"uTime": "1000", "totalEq": "3"}
+    assert fields(bench) == {"USDT": row["details"][0], "BTC": row["details"][1], "account": level}
+    assert bench.read("account:BTC") == {"ccy": "BTC", "eq": "2"}
+    assert bench.read("account:ETH") == {}
+    assert bench.read() == fields(bench)
+    assert [channel for channel, _ in bench.published()] == [f"okex/N/account:{n}" for n in ("USDT", "BTC", "account")]
+    bench.push({"uTime": "2000", "totalEq": "2", "details": [{"ccy": "BTC", "eq": "0"}]}, eventType="event_update")
+    assert fields(bench)["USDT"] == {"ccy": "USDT", "eq": "1"}
+    bench.push({"uTime": "3000", "details": [{"ccy": "BTC", "eq": "9"}]}, eventType="snapshot", curPage=1, lastPage=True)
+    assert fields(bench) == {"BTC": {"ccy": "BTC", "eq": "9"}, "account": {"uTime": "3000"}}
+    assert bench.feed.last_ts == 3000
+
+
+def test_balance_and_position_is_split_into_both(bench: Any) -> None:
+    """Only the changed part comes after the snapshot."""
+    bench.start("balance_and_position")
+    balance, pos = {"ccy": "USDT", "cashBal": "1"}, {"posId": "7", "pos": "1"}
+    bench.push({"pTime": "5", "eventType": "snapshot", "balData": [balance], "posData": [pos], "trades": []})
+    assert fields(bench) == {"USDT": balance, "7": pos}
+    bench.push({"pTime": "6", "eventType": "filled", "posData": [{**pos, "pos": "0"}]})
+    assert fields(bench) == {"USDT": balance}
+    assert bench.feed.last_ts == 6
+
+
+def test_account_channels_keep_every_row_in_a_stream(bench: Any) -> None:
+    """As it came, each once; a repeat of the same push is not a new event."""
+    bench.start("orders:ANY")
+    rows = [order("1"), order("1", "partially_filled"), order("1", "filled")]
+    for row in rows:
+        bench.push(row, flush=False)
+    bench.push(rows[0])
+    assert [row for _, row in bench.stream("okex/N/orders/log")] == [as_sent(row) for row in rows]
+    assert sorted(bench.ask("KEYS", "*")) == ["okex/N/orders", "okex/N/orders/log"]
+    bench.start("instruments:SPOT")
+    bench.push({"instId": "A"})
+    assert bench.ask("EXISTS", "okex/N/instruments/log") == 0
+
+
+def test_two_topics_of_a_channel_share_its_stream(bench: Any) -> None:
+    """Neither may be refused because of the other's entries."""
+    bench.start("orders:SPOT")
+    first = bench.feed
+    bench.start("orders:SWAP")
+    bench.push(order("2"))
+    bench.feed = first
+    bench.push(order("1"))
+    assert len(bench.stream("okex/N/orders/log")) == 2
+
+
+def test_a_reader_gets_the_rows_that_its_topic_is_about(bench: Any) -> None:
+    """The hash has those of every topic of the channel."""
+    bench.start("positions:ANY")
+    swap, futures = position("1"), position("2", inst_type="FUTURES", extra="x")
+    bench.push(swap, futures)
+    assert bench.read() == {"1": swap, "2": futures}
+    assert bench.read("positions:FUTURES") == {"2": futures}
+    assert bench.read("positions:instType=SWAP,instId=BTC-USDT-SWAP") == {"1": swap}
+    assert bench.read("positions:instType=SWAP,instFamily=BTC-USDT") == {"1": swap}
+    assert bench.read("positions:instType=SWAP,instFamily=BTC-USD") == {}
+    assert bench.read("orders:SPOT") == {}
+
+
+def test_the_same_push_twice_leaves_redis_as_once(bench: Any) -> None:
+    """Hash and stream."""
+    bench.start("positions:ANY")
+    for _ in range(2):
+        bench.push(position("1"), position("2", "0"), eventType="snapshot", curPage=1, lastPage=True)
+    assert fields(bench) == {"1": position("1")}
+    assert len(bench.stream("okex/N/positions/log")) == 2
+
+
+def test_rewrite_restores_the_rows(bench: Any) -> None:
+    """Those of an earlier session too, and what was removed in a batch that Redis refused stays removed."""
+    bench.start("orders:ANY")
+    bench.push(order("1"), order("2"))
+    bench.push(order("2", "filled"), flush=False)
+    bench.feed.rewrite(bench.batch)
+    bench.flush()
+    assert list(fields(bench)) == ["1"]
+    bench.ask("FLUSHALL")
+    bench.feed.rewrite(bench.batch)
+    bench.flush()
+    assert fields(bench) == {"1": order("1")}
+
+
+@pytest.mark.parametrize(
+    ("topic", "good", "bad"),
+    [
+        ("orders:ANY", order("1"), [{}, order(""), order("2") | {"ordId": {}}, order("2") | {"state": 1.5}, [], "x", None]),
+        ("account", {"details": []}, [{"details": {}}, {"details": [{}]}, {"details": ["x"]}, [], {"uTime": []}]),
+        ("balance_and_position", {"balData": []}, [{"balData": [{}]}, {"posData": [{"pos": "1"}]}, {"posData": 1}, []]),
+    ],
+    ids=["orders", "account", "balance_and_position"],
+)
+def test_a_bad_row_refuses_the_whole_push(bench: Any, topic: str, good: object, bad: list[object]) -> None:
+    """Nothing of the good rows beside it is stored, published or logged."""
+    bench.start(topic)
+    for row in bad:
+        bench.refuses(good, row)
+    bench.flush()
+    assert bench.ask("KEYS", "*") == []
+    assert bench.published() == []
