@@ -170,7 +170,9 @@ def _overlay(module: str) -> dict[str, Any]:
 def _check_scheme(variable: str, url: str, known: dict[str, str]) -> None:
     scheme = urlsplit(url).scheme
     if scheme not in known and scheme.partition("+")[0] not in known:
-        raise ConfigError(f"{variable} {shown(url)!r}: a URL that Celery understands is accepted, such as redis:// or amqp://")
+        raise ConfigError(
+            f"{variable} {shown(url)!r}: a URL that Celery understands is accepted, such as redis:// or amqp://"
+        )
 
 
 def _command_line() -> dict[str, str]:

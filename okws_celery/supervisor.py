@@ -54,12 +54,16 @@ def checked_concurrency(pool: str, given: Any, max_sessions: int) -> int | None:
     from billiard import cpu_count
 
     if pool == "solo":
-        raise ConfigError("the solo pool does one thing at a time, so that a session would starve all else; use threads")
+        raise ConfigError(
+            "the solo pool does one thing at a time, so that a session would starve all else; use threads"
+        )
     reserve = _RESERVE.get(pool, 1)
     if not given:
         return max(2, cpu_count()) if pool == "prefork" else max_sessions + reserve
     if str(given).isdigit() and int(given) <= reserve:
-        raise ConfigError(f"concurrency {given}: {pool} keeps {reserve} for short tasks; {reserve + 1} or more is accepted")
+        raise ConfigError(
+            f"concurrency {given}: {pool} keeps {reserve} for short tasks; {reserve + 1} or more is accepted"
+        )
     return int(given) if str(given).isdigit() else None
 
 
@@ -124,7 +128,9 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
         self._registry.worker_seen(self.worker_name, self.capacity)
         survey = self._registry.survey(self.worker_name)
         self._close_revoked(survey)
-        orphans = [name for name, token in survey.tokens.items() if not token and survey.task_ids[name] not in state.revoked]
+        orphans = [
+            name for name, token in survey.tokens.items() if not token and survey.task_ids[name] not in state.revoked
+        ]
         room = min(_AT_ONCE, self.capacity - len(survey.held))
         for name in orphans[: max(0, room)]:
             record = self._registry.dispatch_again(name)
@@ -188,6 +194,6 @@ def _announce(sender: Any, **_: Any) -> None:
     registry = getattr(sender.app, "registry", None)
     if isinstance(registry, Registry):
         try:
-            registry.redis.publish(registry.shared.info, "CONNECTED")
-        except redis.RedisError as problem:
+            registry.announce("CONNECTED")
+        except StoreError as problem:
             _log.error("supervisor: %s", problem)

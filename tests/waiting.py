@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def eventually(check: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
-    """Call `check` until its value is truthy and return it; after `timeout` seconds fail with `what` and the last value.
+    """Call `check` until its value is truthy and return it; after `timeout` s fail with `what` and the last value.
 
     An AssertionError or LookupError from `check` counts as "not yet": the last one is named when time is up.
     """

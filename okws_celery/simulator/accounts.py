@@ -17,7 +17,7 @@ from okws_celery.okx.topics import Arg
 __all__ = ["DEFAULT_KEY", "Account", "Accounts", "parse_key", "private_push"]
 
 DEFAULT_KEY = Credentials("demo", "demo-secret", "demo-pass")
-_DEFAULT_BALANCES = {"USDT": "100000", "BTC": "10", "ETH": "100"}
+_DEFAULT_BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(10), "ETH": Decimal(100)}
 
 Price = Callable[[str], Decimal]
 """Price of a currency in USD."""
@@ -30,7 +30,7 @@ class Account:
     key: Credentials
     uid: str
     vip: int = 9
-    balances: dict[str, Decimal] = field(default_factory=lambda: {ccy: Decimal(n) for ccy, n in _DEFAULT_BALANCES.items()})
+    balances: dict[str, Decimal] = field(default_factory=lambda: dict(_DEFAULT_BALANCES))
 
 
 class Accounts:
@@ -76,16 +76,17 @@ def private_push(arg: Arg, account: Account, now_ms: int, price: Price) -> str |
 
 
 # Keys of `account` that a cash account leaves empty, or at zero (PROTOCOL 5.3).
-_EMPTY = "adjEq availEq borrowFroz delta deltaLever deltaNeutralStatus imr isoEq mgnRatio mmr notionalUsd upl".split() + (
-    "notionalUsdForBorrow notionalUsdForFutures notionalUsdForOption notionalUsdForSwap ordFroz".split()
-)
+_EMPTY = (
+    "adjEq availEq borrowFroz delta deltaLever deltaNeutralStatus imr isoEq mgnRatio mmr notionalUsd upl "
+    "notionalUsdForBorrow notionalUsdForFutures notionalUsdForOption notionalUsdForSwap ordFroz"
+).split()
 _DETAIL_EMPTY = (
     "accAvgPx clSpotInUseAmt colBorrAutoConversion crossLiab imr interest isoLiab liab maxLoan maxSpotInUseAmt "
     "mgnRatio mmr notionalLever openAvgPx spotInUseAmt spotUpl spotUplRatio totalPnl totalPnlRatio twap uplLiab"
 ).split()
 _DETAIL_ZERO = (
-    "colRes disEq fixedBal frozenBal isoEq isoUpl ordFrozen rewardBal smtSyncEq spotCopyTradingEq spotIsoBal stgyEq upl "
-    "borrowFroz"
+    "borrowFroz colRes disEq fixedBal frozenBal isoEq isoUpl ordFrozen rewardBal smtSyncEq spotCopyTradingEq "
+    "spotIsoBal stgyEq upl"
 ).split()
 
 

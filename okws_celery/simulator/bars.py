@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 __all__ = ["bar_bounds"]
 
@@ -13,7 +13,7 @@ _DAY = 24 * _HOUR
 _UNIT_MS = {"s": _SECOND, "m": _MINUTE, "H": _HOUR, "D": _DAY}
 _EAST_8 = 8 * _HOUR
 _MONDAY = 4 * _DAY  # the epoch was a Thursday: weeks begin four days after it
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def bar_bounds(bar: str, ts_ms: int) -> tuple[int, int]:
@@ -41,4 +41,4 @@ def _months(local_ms: int, count: int) -> tuple[int, int]:
 
 
 def _month_ms(index: int) -> int:
-    return (datetime(index // 12, index % 12 + 1, 1, tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+    return (datetime(index // 12, index % 12 + 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)

@@ -89,7 +89,8 @@ class Candles:
                     candle.merge(part)
             self.open[bar] = candle
         self._next_end = min(candle.end for candle in self.open.values())
-        self._day: deque[Candle] = deque(self._past.between(start_ms // _MINUTE * _MINUTE - _DAY, start_ms, hours=False))
+        yesterday_ms = start_ms // _MINUTE * _MINUTE - _DAY
+        self._day: deque[Candle] = deque(self._past.between(yesterday_ms, start_ms, hours=False))
         if self._day and self._day[-1].end > start_ms:
             self._day.pop()  # the minute under way is the open candle
         self.high_24h = self.low_24h = self.open_24h = price
@@ -249,7 +250,7 @@ class _Past:
 
 
 def _split(hour: Candle, seed: str, end_ms: int) -> list[Candle]:
-    """Minutes that add up to `hour` exactly: its open and close, its high and its low reached, its volume shared out."""
+    """Minutes that add up to `hour` exactly: its open, close, high and low are theirs, its volume is shared out."""
     rng = random.Random(f"{seed}:{hour.begin}")
     count = max(1, -(-(end_ms - hour.begin) // _MINUTE))
     span = max(1, hour.high - hour.low)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.bars import bar_bounds
 from okws_celery.simulator.book import Level, Window
+from okws_celery.simulator.candles import Candle
 from okws_celery.simulator.instruments import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.numbers import POWERS, decimal_text
@@ -21,9 +22,9 @@ _HEARTBEAT_MS = 60_000
 _FUNDING_MS = 8 * 3_600_000
 
 ORDER = (
-    ["trades", "trades-all", "bbo-tbt", "books-l2-tbt", "books50-l2-tbt", "books", "books-elp", "books-rpi", "books5"]
-    + ["tickers", "mark-price", "index-tickers", "open-interest", "funding-rate", "price-limit"]
-)
+    "trades trades-all bbo-tbt books-l2-tbt books50-l2-tbt books books-elp books-rpi books5 "
+    "tickers mark-price index-tickers open-interest funding-rate price-limit"
+).split()
 """Channels of one instrument push in this order (PROTOCOL 6.5 fixes it for books); candles come last."""
 
 
@@ -78,7 +79,7 @@ class _Ticker(Stream):
     def opening(self) -> str:
         return self._push(ticker_text(self.engine))
 
-    def news(self, ts_ms: int) -> Iterator[str]:
+    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
         mark = self._mark()
         if mark != self._seen:
             self._seen = mark
@@ -92,18 +93,19 @@ class _Ticker(Stream):
 
 
 class _Trades(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:
+    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
         one = self.one
         for trade in self.engine.trades:
             yield self._push(
-                f'{{"instId":"{one.inst_id}","tradeId":"{trade.trade_id}","px":"{decimal_text(trade.price, one.tick_decimals)}"'
+                f'{{"instId":"{one.inst_id}","tradeId":"{trade.trade_id}"'
+                f',"px":"{decimal_text(trade.price, one.tick_decimals)}"'
                 f',"sz":"{decimal_text(trade.lots, one.lot_decimals)}","side":"{trade.side}","ts":"{trade.ts_ms}"'
                 f',"count":"{len(trade.parts)}","source":"0","seqId":{trade.seq_id}}}'
             )
 
 
 class _TradesAll(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:
+    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
         one = self.one
         for trade in self.engine.trades:
             price = decimal_text(trade.price, one.tick_decimals)
@@ -127,20 +129,23 @@ class _Candle(Stream):
         self._seen = self._mark()
 
     def opening(self) -> str:
-        return self._push(json.dumps(self.engine.candles.open[self._bar].row(self.one, confirmed=False), separators=(",", ":")))
+        return self._row(self.engine.candles.open[self._bar], confirmed=False)
 
     def after(self, ts_ms: int) -> Iterator[str]:
         for bar, candle in self.engine.closed:
             if bar == self._bar:
                 self._pushed_ms = ts_ms
-                yield self._push(json.dumps(candle.row(self.one, confirmed=True), separators=(",", ":")))
+                yield self._row(candle, confirmed=True)
         yield from super().after(ts_ms)
 
-    def news(self, ts_ms: int) -> Iterator[str]:
+    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
         mark = self._mark()
         if mark != self._seen:
             self._seen = mark
             yield self.opening()
+
+    def _row(self, candle: Candle, *, confirmed: bool) -> str:
+        return self._push(json.dumps(candle.row(self.one, confirmed=confirmed), separators=(",", ":")))
 
     def _mark(self) -> tuple[int, int]:
         candle = self.engine.candles.open[self._bar]
@@ -175,7 +180,8 @@ class _FullBook(Stream):
     def _text(self, sides: tuple[list[str], list[str]], ts_ms: int) -> str:
         asks, bids = (",".join(side) for side in sides)
         named = f'"instId":"{self.one.inst_id}",' if self._depth > 1 else ""
-        return self._push(f'{{"asks":[{asks}],"bids":[{bids}],{named}"ts":"{ts_ms}","seqId":{self.engine.book.seq_id}}}')
+        seq_id = self.engine.book.seq_id
+        return self._push(f'{{"asks":[{asks}],"bids":[{bids}],{named}"ts":"{ts_ms}","seqId":{seq_id}}}')
 
 
 class _MergedBook(Stream):
@@ -227,7 +233,9 @@ class _MergedBook(Stream):
 class _Value(Stream):
     """A channel of one row: pushed when it changed, and at the latest after `quiet_ms`."""
 
-    def __init__(self, arg: Arg, engine: Engine, row: Callable[[Engine], dict[str, object]], every_ms: int, quiet_ms: int) -> None:
+    def __init__(
+        self, arg: Arg, engine: Engine, row: Callable[[Engine], dict[str, object]], every_ms: int, quiet_ms: int
+    ) -> None:
         super().__init__(arg, engine)
         self.every_ms = every_ms
         self._row = row
@@ -274,7 +282,8 @@ def ticker_text(engine: Engine) -> str:
         f'{{"instType":"{one.inst_type}","instId":"{one.inst_id}","last":"{decimal_text(engine.last, decimals)}"'
         f',"lastSz":"{decimal_text(engine.last_lots, lot)}","askPx":"{decimal_text(ask, decimals)}"'
         f',"askSz":"{decimal_text(book.asks.levels[ask][0], lot)}","bidPx":"{decimal_text(bid, decimals)}"'
-        f',"bidSz":"{decimal_text(book.bids.levels[bid][0], lot)}","open24h":"{decimal_text(candles.open_24h, decimals)}"'
+        f',"bidSz":"{decimal_text(book.bids.levels[bid][0], lot)}"'
+        f',"open24h":"{decimal_text(candles.open_24h, decimals)}"'
         f',"high24h":"{decimal_text(candles.high_24h, decimals)}","low24h":"{decimal_text(candles.low_24h, decimals)}"'
         f',"sodUtc0":"{decimal_text(candles.open["1Dutc"].open, decimals)}"'
         f',"sodUtc8":"{decimal_text(candles.open["1D"].open, decimals)}","volCcy24h":"{in_currency}"'
@@ -299,7 +308,7 @@ def _rpi_rows(levels: dict[int, Level], one: Instrument) -> list[str]:
 
 
 def _index_ticks(engine: Engine) -> int:
-    return round(engine.index * POWERS[engine.one.tick_decimals])
+    return round(engine.index * int(POWERS[engine.one.tick_decimals]))
 
 
 def _mark_price(engine: Engine) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One accepted WebSocket connection: it sends frames, whole, byte by byte or not at all, and can be cut in several ways."""
+"""One accepted WebSocket connection: it sends frames whole, byte by byte or not at all, and can be cut in many ways."""
 
 from __future__ import annotations
 

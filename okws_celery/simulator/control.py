@@ -1,8 +1,8 @@
 """The control API, by which other processes look at a simulator and make it misbehave.
 
-    GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
-    GET  /control/requests?since=N    requests received, from the N-th on
-    POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
+GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
+GET  /control/requests?since=N    requests received, from the N-th on
+POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["routes"]
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
 
-    async def state(request: web.Request) -> web.Response:
+    async def state(_: web.Request) -> web.Response:
         return web.json_response(exchange.state())
 
     async def requests(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The simulated exchange: it joins conversations, the market or a recording, accounts and faults. One event loop owns it."""
+"""The simulated exchange: conversations, the market or a recording, accounts and faults, joined in one event loop."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Exchange:
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
-        self.set_listening: Callable[[bool], Any] = lambda listening: None
+        self.set_listening: Callable[[bool], object] | None = None
         """Set by the server: stop or resume taking new connections."""
 
     # -- connections
@@ -343,7 +343,8 @@ class Exchange:
                 connection.trickle(0.0)
             return 0
         if fault.name in ("stop_listening", "resume"):
-            self.set_listening(fault.name == "resume")
+            if self.set_listening is not None:
+                self.set_listening(fault.name == "resume")
             return 0
         met = [one for one in self.connections.values() if fault.aims_at(one.path, one.conn_id)]
         if fault.stands:
@@ -399,7 +400,10 @@ class Exchange:
             "connects": self.connects,
             "refused_connects": self.refused_connects,
             "requests": len(self.requests),
-            "logins": [{"path": one.path, "connId": one.conn_id, "apiKey": one.api_key, "code": one.code} for one in self.logins],
+            "logins": [
+                {"path": one.path, "connId": one.conn_id, "apiKey": one.api_key, "code": one.code}
+                for one in self.logins
+            ],
             "connections": [
                 {
                     "path": one.path,

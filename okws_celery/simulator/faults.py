@@ -1,33 +1,43 @@
 """Misbehaviour on request: what can go wrong, as data, and how the standing faults bear on requests and pushes.
 
-A fault is given as `{"fault": NAME, parameter: value, ...}` to `Simulator.fault(NAME, ...)` or `POST /control/fault`.
-Each is aimed by `path` (public, private, business), `conn` (a connId) and, where it says *topic*, by `arg` (`books:BTC-USDT`
-or OKX's object) or `channel` (all of a channel); what is not given means all. `times` is how often it strikes, 0 for always.
+A fault is given as `Simulator.fault(NAME, parameter=value, ...)` or `POST /control/fault {"fault": NAME, ...}`.
+Each is aimed by `path` (public, private, business) and `conn` (a connId) and, where the table says *topic*, by `arg`
+(`books:BTC-USDT`, or OKX's object) or `channel` (all arguments of a channel); what is not given means all. `times` is
+how often it strikes, 0 for always. Of a channel that the market pushes to all alike, pushes cannot be aimed by `conn`.
 
-| fault             | parameters (default)                            | what happens                                                    |
-|-------------------|-------------------------------------------------|-----------------------------------------------------------------|
-| late_ack          | topic, op (all three), seconds (null), times (0) | acks of subscribe, unsubscribe, login come late; null: never. A subscription and a login are in force when the ack comes, an unsubscription at once |
-| refuse            | topic, code (60018), text, late_s (null), times (0) | an error with `id` and no `arg` in place of the ack; with late_s so many seconds after the ack, and no data |
-| refuse_login      | code (60009), text, close (false), times (0)    | every login is refused; close: and the connection closed, 4001  |
-| gap               | topic, times (1)                                | an update of a book is skipped, the numbers go on after it      |
-| duplicate         | topic, times (1)                                | a push is sent twice                                            |
-| checksum          | topic, times (1)                                | an update or snapshot carries a checksum that is wrong          |
-| crossed           | topic, times (1)                                | an update of a book brings a bid above every ask                |
-| withhold_snapshot | topic, seconds (3), times (1)                   | the first push of a subscription, and all after it, come so much later |
-| topic_dead        | topic                                           | the subscription stays and is silent, until it is made anew     |
-| stall             | seconds (3)                                     | live connections: nothing is read or sent, then everything      |
-| half_open         |                                                 | live connections: nothing is read or sent any more, and no FIN  |
-| trickle           | pause_s (0.001), seconds (0: until cleared)     | live and later connections: one byte at a time                  |
-| garbage           | kind: bad_json, bad_utf8, huge, fragmented, truncated, wrong_types, binary | live connections receive it; truncated also closes |
-| pings             | count (1000)                                    | live connections: a burst of protocol pings in one write; `Connection.pongs` counts right answers |
-| together          | texts (list)                                    | live connections: these frames in one write, so in one TLS record |
-| send              | text                                            | live connections: this text frame                               |
-| notice            | close_after_s (60)                              | live connections: the 64008 notice, then the close              |
-| close             | code (4006), text                               | live connections: closed with this code                         |
-| drop              | how: fin or rst (fin)                           | live connections: cut without a close frame                     |
-| stop_listening    |                                                 | new connections are refused; live ones stay                     |
-| resume            |                                                 | listens again on the same port                                  |
-| clear             |                                                 | all standing faults end                                         |
+    fault              parameters (default)                  what happens
+    -----------------  ------------------------------------  ---------------------------------------------------------
+    late_ack           topic, op (subscribe, unsubscribe     acks come so much later, null: never. A subscription and
+                       and login), seconds (null),           a login are in force when the ack comes, an
+                       times (0)                             unsubscription at once
+    refuse             topic, code (60018), text,            an error with `id`, without `arg`, in place of the ack;
+                       late_s (null), times (0)              with late_s: so much after the ack, and no data
+    refuse_login       code (60009), text, close (false),    logins are refused; close: and the connection closed
+                       times (0)                             with 4001
+    gap                topic, times (1)                      an update of a book is left out, the numbers go on
+    duplicate          topic, times (1)                      a push is sent twice
+    checksum           topic, times (1)                      a push of a book carries a wrong checksum
+    crossed            topic, times (1)                      an update of a book brings a bid above every ask
+    withhold_snapshot  topic, seconds (3), times (1)         the first push of a subscription, and all after it, wait
+    topic_dead         topic                                 live subscriptions fall silent until they are made anew
+    stall              seconds (3)                           nothing is read or sent, then all that waited
+    half_open                                                nothing is read or sent any more, and there is no FIN
+    trickle            pause_s (0.001), seconds (0: until    one byte at a time, later connections too
+                       cleared)
+    garbage            kind (bad_json), bad_utf8, huge,      live connections receive it: huge is 10 MB, fragmented a
+                       fragmented, truncated, wrong_types,   message in three frames, truncated ends the stream in
+                       binary                                the middle of a frame
+    pings              count (1000)                          protocol pings in one write; right answers are counted
+    together           texts                                 these text frames in one write, so in one TLS record
+    send               text                                  this text frame
+    notice             close_after_s (60)                    the 64008 notice, then the close
+    close              code (4006), text                     closed with this code
+    drop               how: fin or rst (fin)                 cut without a close frame
+    stop_listening                                           new connections are refused, live ones stay
+    resume                                                   new connections are taken again, on the same port
+    clear                                                    all standing faults end
+
+Standing faults wait for their occasion: those with `times`, and trickle. The others are done at once, to what lives.
 """
 
 from __future__ import annotations
@@ -75,7 +85,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 """Every fault with its parameters and their defaults."""
 
-_STANDING = frozenset({"late_ack", "refuse", "refuse_login", "gap", "duplicate", "checksum", "crossed", "withhold_snapshot", "trickle"})
+_STANDING = frozenset({name for name, defaults in FAULTS.items() if "times" in defaults} | {"trickle"})
 _ON_PUSH = ("gap", "checksum", "crossed", "duplicate")
 
 
@@ -134,7 +144,7 @@ class Faults:
 
     def refuse_arg(self, path: str, conn: str, arg: Arg) -> Refusal | None:
         """A refusal on purpose of one arg."""
-        fault = self._strike(("refuse",), path, conn, arg)
+        fault = self._strike("refuse", path, conn, arg)
         if fault is None:
             return None
         code = fault.options["code"]
@@ -142,7 +152,7 @@ class Faults:
 
     def refuse_login(self, path: str, conn: str) -> Refusal | None:
         """A refusal on purpose of a login."""
-        fault = self._strike(("refuse_login",), path, conn, None)
+        fault = self._strike("refuse_login", path, conn, None)
         if fault is None:
             return None
         code = fault.options["code"]
@@ -160,7 +170,7 @@ class Faults:
 
     def opening_delay_s(self, path: str, conn: str, arg: Arg) -> float:
         """How long the first push of a subscription is held back."""
-        fault = self._strike(("withhold_snapshot",), path, conn, arg)
+        fault = self._strike("withhold_snapshot", path, conn, arg)
         return float(fault.options["seconds"]) if fault else 0.0
 
     def trickle(self, path: str, conn: str) -> Fault | None:
@@ -180,7 +190,7 @@ class Faults:
             return [text]
         if name == "checksum" and '"checksum":' not in text:
             return [text]
-        fault = self._strike((name,), path, conn, arg)
+        fault = self._strike(name, path, conn, arg)
         if fault is None:
             return [text]
         if name == "gap":
@@ -189,9 +199,10 @@ class Faults:
             return [text, text]
         return [_wrong_checksum(text) if name == "checksum" else _crossed(text)]
 
-    def _strike(self, names: tuple[str, ...], path: str, conn: str, arg: Arg | None) -> Fault | None:
+    def _strike(self, name: str, path: str, conn: str, arg: Arg | None) -> Fault | None:
         for fault in self.standing:
-            if fault.name in names and not fault.spent and fault.aims_at(path or fault.path, conn or fault.conn) and fault.concerns(arg):
+            aimed = fault.aims_at(path or fault.path, conn or fault.conn)
+            if fault.name == name and aimed and not fault.spent and fault.concerns(arg):
                 fault.hits += 1
                 return fault
         return None

@@ -21,7 +21,7 @@ class Listing:
     """The venue of the simulated market."""
 
     def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
-        """The offer, or OKX's refusal: 60027 and 60033 for keys, 64002 and 60018 for the wrong place or a wrong name."""
+        """The offer, or OKX's refusal: 60027 and 60033 for keys, 64002 and 60018 for a wrong place or name."""
         name = said.get("channel")
         if name in (None, ""):
             return Refusal(60027, TEXTS[60027].format(name="channel"))

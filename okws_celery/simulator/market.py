@@ -115,7 +115,7 @@ class Engine:
         return ts_ms
 
     def catch_up(self, now_ms: int) -> None:
-        """Be awake at `now_ms`, after a time in which nobody looked: a few trades lead from the last price to today's."""
+        """Be awake at `now_ms`, after a time in which nobody looked: a few trades lead to the price of today."""
         target = now_ms // STEP_MS * STEP_MS
         if target <= self.at_ms + STEP_MS:
             return
@@ -127,7 +127,8 @@ class Engine:
             self.candles.roll(self.at_ms)
             towards = self.last + (fair - self.last) * min(1.0, _CATCH_UP_MS / left_ms)
             price = max(1, round(towards + rng.gauss(0.0, self._gap)))
-            self._record(price, (1 + int(rng.expovariate(1.0) * self.one.level_lots),), rng.choice(("buy", "sell")), self.at_ms)
+            lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots)
+            self._record(price, (lots,), rng.choice(("buy", "sell")), self.at_ms)
         self.trades = []
         self.closed = []
         self.index = self._walk.at(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["POWERS", "decimal_text"]
 
-POWERS = tuple(10**n for n in range(40))
+POWERS: tuple[int, ...] = tuple(10**n for n in range(40))
 
 
 def decimal_text(units: int, decimals: int) -> str:

@@ -35,13 +35,16 @@ TEXTS = {
     60012: "Invalid request: {request}",
     60013: "Invalid args",
     60014: "Requests too frequent",
-    60018: "Wrong URL or {arg} doesn't exist. Please use the correct URL, channel and parameters referring to API document.",
+    60018: (
+        "Wrong URL or {arg} doesn't exist. "
+        "Please use the correct URL, channel and parameters referring to API document."
+    ),
     60019: "Invalid op: {op}",
     60023: "Bulk login requests too frequent",
     60024: "Wrong passphrase",
     60026: "Batch login by APIKey and token simultaneously is not supported.",
     60027: "Parameter {name} can not be empty",
-    60028: "The current operation is not supported by this URL. Please use the correct WebSocket URL for the operation.",
+    60028: "The current operation is not supported by this URL. Please use the correct URL for the operation.",
     60031: "The WebSocket endpoint does not allow multiple or repeated logins.",
     60032: "API key doesn't exist",
     60033: "Parameter {name} error",
@@ -82,8 +85,11 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One text to send. `arg` is what an ack or an error is about; `late_s` how long to wait before an error; `close` the
-    close code of a connection that ends with it, 0 for none."""
+    """One text to send.
+
+    `arg` is what an ack or an error is about; `late_s` how long to wait before an error; `close` the close code of a
+    connection that ends with it, 0 for none.
+    """
 
     text: str
     then: Then = Then.NOTHING
@@ -189,7 +195,8 @@ class Conversation:
         op, given = said.get("op"), said.get("args")
         args = tuple(given) if isinstance(given, list) else ()
         request_id = said.get("id", "")
-        request = Request(str(op or ""), str(request_id), _without_secrets(args) if op == "login" else args, _public(text, op))
+        shown = _without_secrets(args) if op == "login" else args
+        request = Request(str(op or ""), str(request_id), shown, _public(text, op))
         if not isinstance(op, str) or not op:
             return request, [self._error(60012, "", request=text)]
         if request_id != "" and not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
@@ -234,7 +241,8 @@ class Conversation:
             return [refused] if refusal.late_s is None else [self._ack(said, request_id, found, lives=False), refused]
         late = self._late_refusal(found)
         if late:
-            return [self._ack(said, request_id, found, lives=False), self._error(late, request_id, arg=named(said), **_fields(found))]
+            error = self._error(late, request_id, arg=named(said), channel=found.channel, instId=found.inst_id)
+            return [self._ack(said, request_id, found, lives=False), error]
         steps = [self._ack(said, request_id, found)]
         if found.channel == "books-l2-tbt":
             steps += self._force_out(found)
@@ -375,10 +383,6 @@ def _parsed(text: str) -> dict[str, Any] | None:
 def named(said: Mapping[str, Any]) -> str:
     """An arg as OKX's error texts write it: `channel:tickers,instId:BTC-USDT`."""
     return ",".join(f"{key}:{value}" for key, value in said.items())
-
-
-def _fields(found: Offer) -> dict[str, str]:
-    return {"channel": found.channel, "instId": found.inst_id}
 
 
 def _without_secrets(args: tuple[Any, ...]) -> tuple[Any, ...]:

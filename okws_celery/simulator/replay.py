@@ -12,7 +12,8 @@ import asyncio
 import heapq
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ class Recording:
         if not self.frames:
             raise BadCommand(f"replay {str(path)!r}: no frame of a v5 channel is in it")
 
-    def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
+    def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:  # noqa: ARG002
         """Whatever was recorded can be had on every path and without login; the rest is 60018."""
         arg = _arg(said)
         if arg not in self.frames:
@@ -84,7 +85,13 @@ class Recording:
 class Player:
     """Plays the subscribed arguments to one connection, merged, at a pace."""
 
-    def __init__(self, recording: Recording, pace: float, send: Callable[[Arg, str], None], steady: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        pace: float,
+        send: Callable[[Arg, str], None],
+        steady: Callable[[], Awaitable[None]],
+    ) -> None:
         self._recording = recording
         self._pace = pace
         self._send = send
@@ -132,10 +139,8 @@ class Player:
             wait_s = self._due[0][0] - time.monotonic()
             if wait_s > 0:
                 self._more.clear()
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(self._more.wait(), wait_s)
-                except TimeoutError:
-                    pass
                 continue
             _, _, arg, text = heapq.heappop(self._due)
             self._send(arg, text)

@@ -28,11 +28,11 @@ class _Problem(Exception):
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
 
-    async def server_time(request: web.Request) -> web.Response:
+    async def server_time(_: web.Request) -> web.Response:
         return _answer([{"ts": str(exchange.clock.now_ms())}])
 
     async def instruments(request: web.Request) -> web.Response:
-        return _try(lambda: _instruments(exchange, request.query))
+        return _try(lambda: _instruments(request.query))
 
     async def candles(request: web.Request) -> web.Response:
         return _try(lambda: _candles(exchange, request.query))
@@ -45,7 +45,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
     ]
 
 
-def _instruments(exchange: Exchange, query: Mapping[str, str]) -> list[Any]:
+def _instruments(query: Mapping[str, str]) -> list[Any]:
     wanted = query.get("instType", "")
     if not wanted:
         raise _Problem(50014, "Parameter instType can not be empty")

@@ -38,7 +38,7 @@ class Clock:
 
 
 class MarketSource:
-    """Streams by argument over the engines of a market. An engine moves only while one of its streams is listened to."""
+    """Streams by argument over the engines of a market. An engine moves only while somebody listens to its streams."""
 
     def __init__(self, seed: int, clock: Clock, *, checksums: bool = False) -> None:
         self.market = Market(seed)
@@ -102,7 +102,7 @@ class MarketSource:
             del self._by_instrument[inst_id]
 
     def advance(self, emit: Emit) -> None:
-        """Take all steps that are due and emit what they bring. A step is taken when the time that it covers is over."""
+        """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
         now_ms = self.clock.now_ms()
         for _ in range(_MOST_STEPS):
             behind = [

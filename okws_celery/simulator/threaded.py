@@ -102,7 +102,9 @@ class Simulator:
     def __enter__(self) -> Simulator:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     # -- where
@@ -209,7 +211,8 @@ class Simulator:
         """Write bytes, framed or not, to the live connections meant; gives their number."""
 
         def send() -> int:
-            met = [one for one in self._exchange.connections.values() if path in ("", one.path) and conn in ("", one.conn_id)]
+            live = self._exchange.connections.values()
+            met = [one for one in live if path in ("", one.path) and conn in ("", one.conn_id)]
             for one in met:
                 one.send(data)
             return len(met)

@@ -418,6 +418,11 @@ class Registry:
         self.redis.publish(self.keys(name).bus, word)
 
     @_store
+    def announce(self, word: str) -> None:
+        """Tell all clients and servers of this namespace: "CONNECTED" when a worker is up, "QUIT"."""
+        self.redis.publish(self.shared.info, word)
+
+    @_store
     def wait_reply(self, name: str, command_id: str, timeout_s: float) -> Answer | None:
         """The next answer to a command, None if none comes in time."""
         end = time.monotonic() + timeout_s

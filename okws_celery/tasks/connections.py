@@ -14,24 +14,21 @@ from celery.worker.request import Request
 from okws_celery.celery import app
 from okws_celery.errors import (
     DONE,
-    NO_CAPACITY,
     NO_SESSION,
     NO_WORKER,
     AlreadyOpen,
     Answer,
+    BadCommand,
     NoCapacity,
     NoSession,
     OkwsError,
-    StoreError,
-    UnknownOutcome,
     answer,
 )
 from okws_celery.keys import check_name
 from okws_celery.session import Ending, Plan, Session
 from okws_celery.store.fence import new_token
-from okws_celery.store.registry import Command, SessionRecord, now_ms
 from okws_celery.tasks.base import answering, arguments_of, deadline_of, task, too_late
-from okws_celery.tasks.opening import Opening, close_now
+from okws_celery.tasks.opening import Opening, close_now, wait_until_closed
 from okws_celery.tasks.options import checked_options, resolved_options
 from okws_celery.tasks.reporter import Running, reporter
 
@@ -39,7 +36,6 @@ __all__ = ["close_ws", "open_ws"]
 
 _AGAIN_S = 0.1
 """Before a full worker passes an open_ws on, s: long enough for another to be first at the queue."""
-_CLOSED_POLL_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -129,46 +125,142 @@ def open_ws(
             return late
         if reply_to and not app.registry.take(name, reply_to):
             return answer(NO_WORKER, "the caller has given up; nothing was done")
-        wire = checked_options(app.okws, auth_params, options, sealing=False)
+        checked = checked_options(app.okws, auth_params, options, sealing=False)
         if ticket is None:
             ticket = app.registry.draw_ticket(name)
-        opening = Opening(name, ticket, deadline or 0, wire, reply_to)
-        return _Holding(self, opening, generation).hold()
+        return _Holding(self, Opening(name, ticket, deadline or 0, checked, reply_to), generation).hold()
     except OkwsError as problem:
-        said = problem.answer()
-        _log.log(logging.DEBUG if generation is not None else logging.WARNING, "open_ws %s: %s", name, problem)
+        # The supervisor's copies may well find that another was faster.
+        _log.log(logging.WARNING if generation is None else logging.DEBUG, "open_ws %s: %s", name, problem)
         if reply_to:
-            app.registry.reply(name, reply_to, said)
-        return said
+            app.registry.reply(name, reply_to, problem.answer())
+        return problem.answer()
+
+
+class _Full(Exception):
+    """This worker has no place for one more session."""
 
 
 class _Holding:
-    """One run of open_ws, from the lease to its end."""
+    """One run of open_ws: it takes the lease and a place, runs the session, and gives both back."""
 
     def __init__(self, task_: Any, opening: Opening, generation: int | None) -> None:
         self._task = task_
         self._opening = opening
         self._generation = generation
-        self._worker: str = task_.request.hostname
         self._name = opening.name
+        self._id: str = task_.request.id
+        self._worker: str = task_.request.hostname
         self._token = new_token(self._worker)
 
     def hold(self) -> Answer:
-        """Take the lease and a place, run the session, give both back."""
-        registry = app.registry
-        if not registry.acquire(self._name, self._token):
+        """Until the session has ended; what became of it."""
+        if self._generation is None:
+            resolved_options(app.okws, self._opening.options)  # so that nothing is begun that cannot be
+        if not app.registry.acquire(self._name, self._token):
             raise AlreadyOpen(f"session {self._name!r} is open already")
         try:
-            return self._with_lease()
+            self._take_place()
+            ending = self._session().run()
         except _Full:
-            registry.release(self._name, self._token)
+            app.registry.release(self._name, self._token)
             return self._pass_on()
         finally:
-            registry.leave_place(self._worker, self._name)
-            registry.release(self._name, self._token)
+            reporter(app).report(self._running, "")
+            app.registry.leave_place(self._worker, self._name)
+            app.registry.release(self._name, self._token)
+        return self._ended(ending)
 
-    def _with_lease(self) -> Answer:
-        record = self._registered()
+    def _take_place(self) -> None:
+        capacity = app.registry.capacity(self._worker)
+        if capacity is None:
+            capacity = app.okws.max_sessions
+        if not app.registry.take_place(self._worker, self._name, capacity):
+            raise _Full
+        # A worker that stops says so and then waits for those who have a place: either it sees ours, or we see this.
+        if app.registry.capacity(self._worker) == 0:
+            raise _Full
+
+    def _session(self) -> Session:
+        opening = self._opening
+        record = app.registry.open(
+            self._name,
+            ticket=opening.ticket,
+            task_id=self._id,
+            options=opening.options,
+            generation=self._generation,
+        )
         if record is None:
-            return self._answered(answer(NO_SESSION, f"session {self._name!r} was closed before it was open"))
-        return self._run(record)
+            raise NoSession(f"session {self._name!r} was closed, or dispatched again, before this copy began")
+        try:
+            who, options = resolved_options(app.okws, record.options)
+            record = replace(record, options=options)
+            plan = Plan(self._name, self._token, record, who, self._worker, opening.reply_to)
+            return Session(plan, app.okws, app.registry, self._on_status)
+        except OkwsError:
+            if self._generation is None:
+                app.registry.close(self._name, self._id)
+            raise
+
+    @property
+    def _running(self) -> Running:
+        request = self._task.request
+        return Running(self._id, self._task.name, repr((self._name,)), request.kwargsrepr or "{}", self._worker)
+
+    def _on_status(self, status: str) -> None:
+        if status != "EXIT":
+            reporter(app).report(self._running, status)
+
+    def _pass_on(self) -> Answer:
+        """Send it once more, to be taken by a worker that has a place; NoCapacity (80013) if there is none."""
+        others = [worker for worker in app.registry.workers() if worker.name != self._worker]
+        if not any(worker.held < worker.capacity for worker in others) or too_late(self._opening.deadline or None):
+            raise NoCapacity(f"session {self._name!r}: every worker holds as many sessions as it may")
+        time.sleep(_AGAIN_S)
+        raise self._task.retry(countdown=0)
+
+    def _ended(self, ending: Ending) -> Answer:
+        match ending:
+            case Ending.CLOSED:
+                return answer(DONE, f"session {self._name} was closed")
+            case Ending.SHUTDOWN:
+                return answer(DONE, f"session {self._name} ended with its worker and will be opened by another")
+            case Ending.REFUSED:
+                record = app.registry.session(self._name)
+                return answer(record.code, record.msg, hint=record.hint) if record else answer(NO_SESSION, "refused")
+            case Ending.LOST:
+                return answer(NO_SESSION, f"session {self._name} gave way to another holder")
+
+
+class CloseWs(Task):  # type: ignore[misc]
+    """A close takes effect where it is called, before it is sent: it holds with no worker alive as well."""
+
+    abstract = True
+
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Close, then send what is left to do."""
+        given = arguments_of(self, args, kwargs)
+        try:
+            name = check_name(given["name"])
+        except BadCommand:
+            return super().apply_async(args, kwargs, **options)  # answered like every other bad call
+        closed = close_now(app.registry, name)
+        return super().apply_async((name,), {"closed_task": closed}, **options)
+
+
+@task("close_ws", base=CloseWs)
+@answering
+def close_ws(name: str, *, closed_task: str | None = None) -> Answer:
+    """Close a session for good: it is not open after any restart either. NoSession (80011) if it was not open.
+
+    `closed_task` is the wire's own: the id of the task that held it, "" if none did.
+    """
+    check_name(name)
+    if closed_task is None:
+        closed_task = close_now(app.registry, name)
+    if not closed_task:
+        raise NoSession(f"session {name!r} is not open")
+    app.control.revoke(closed_task)
+    return wait_until_closed(app.registry, name, app.okws.timeout_s)

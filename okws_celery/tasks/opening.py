@@ -5,15 +5,19 @@ Nothing here needs Celery, so that both sides of the wire share it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from okws_celery.errors import DONE, Answer, UnknownOutcome, answer
 from okws_celery.keys import check_name
 from okws_celery.store.registry import Registry
 from okws_celery.tasks.options import checked_options, shown_options
 
-__all__ = ["Opening", "close_now"]
+__all__ = ["Opening", "close_now", "wait_until_closed"]
+
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +74,12 @@ def close_now(registry: Registry, name: str, ticket: int | None = None) -> str:
     record = registry.close(name)
     return record.task_id if record is not None else ""
 
+
+def wait_until_closed(registry: Registry, name: str, timeout_s: float) -> Answer:
+    """The answer to a close, once nobody holds the session; UnknownOutcome (80014) if that does not come in time."""
+    end = time.monotonic() + timeout_s
+    while registry.holder(name):
+        if time.monotonic() > end:
+            raise UnknownOutcome(f"session {name!r} is marked closed, but its worker has not let go of it yet")
+        time.sleep(_POLL_S)
+    return answer(DONE, f"session {name} is closed")
