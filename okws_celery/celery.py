@@ -6,7 +6,6 @@ queue, exchanges and keys are named after OKWS_NAMESPACE. What OKWS_CELERY_CONFI
 
 from __future__ import annotations
 
-import importlib
 import sys
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ __all__ = ["DEFAULTS", "App", "app", "defaults", "kombu_url", "make_app"]
 
 _SOCKET_S = 5
 """How long a silent connection to Redis is believed, s; by default it is minutes, or for ever."""
+_LOADER = "celery.loaders.app:AppLoader"
 _BROKER_SETTINGS = ("broker_url", "broker_read_url", "broker_write_url")
 
 
@@ -142,11 +142,12 @@ def make_app(settings: Settings, *, broker_url: str = "", result_backend: str = 
     broker = broker_url or settings.broker_url
     if broker:
         overlay = {key: value for key, value in overlay.items() if key not in _BROKER_SETTINGS}
-    broker = broker or overlay.get("broker_url") or same
-    backend = result_backend or settings.result_backend or overlay.pop("result_backend", None) or same
+    broker = _spelled(broker or overlay.get("broker_url") or same)
+    backend = _spelled(result_backend or settings.result_backend or overlay.get("result_backend") or same)
+    overlay.pop("result_backend", None)
     _check_scheme("OKWS_BROKER_URL", broker, TRANSPORT_ALIASES)
     _check_scheme("OKWS_RESULT_BACKEND", backend, BACKEND_ALIASES)
-    made = App("okws_celery", set_as_current=False, backend=backend, fixups=())
+    made = App("okws_celery", set_as_current=False, backend=backend, fixups=(), loader=_LOADER)
     made.okws = settings
     made.config_from_object(defaults(settings))
     urls = {"broker_url": broker, "broker_read_url": broker, "broker_write_url": broker}
@@ -165,6 +166,11 @@ def _overlay(module: str) -> dict[str, Any]:
     except Exception as problem:  # whatever a person's module raises
         raise ConfigError(f"OKWS_CELERY_CONFIG {module!r}: {type(problem).__name__}: {problem}") from problem
     return {key: value for key, value in vars(found).items() if key in SETTING_KEYS}
+
+
+def _spelled(url: str) -> str:
+    """As kombu_url, of a URL that may be of any kind: in these two spellings redis-py and kombu differ."""
+    return kombu_url(url) if url.startswith(("unix:", "rediss:")) else url
 
 
 def _check_scheme(variable: str, url: str, known: dict[str, str]) -> None:

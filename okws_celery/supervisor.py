@@ -1,4 +1,4 @@
-"""A bootstep of every worker: opens what should be open and is held by nobody, and ends this worker's sessions when it stops.
+"""A bootstep of every worker: opens what should be open and nobody holds; ends its own sessions when the worker stops.
 
 One tick a second, a few round trips to Redis. It dispatches by the task's name and imports no task.
 """
@@ -29,7 +29,7 @@ _RESERVE = {"threads": 16, "gevent": 16, "eventlet": 16, "prefork": 1}
 """How much of a pool's concurrency is kept for short tasks."""
 _TICK_S = 1.0
 _PAUSE_S = 5.0
-"""After an error of Redis the next tick comes so much later: each blocks the worker's main loop for up to _TIMEOUT_S."""
+"""After an error of Redis the next tick waits so long: each may hold up the worker's main loop for _TIMEOUT_S."""
 _TIMEOUT_S = 1.0
 _AT_ONCE = 20
 """Sessions dispatched in one tick at most."""
@@ -54,9 +54,7 @@ def checked_concurrency(pool: str, given: Any, max_sessions: int) -> int | None:
     from billiard import cpu_count
 
     if pool == "solo":
-        raise ConfigError(
-            "the solo pool does one thing at a time, so that a session would starve all else; use threads"
-        )
+        raise ConfigError("the solo pool does one thing at a time: a session would starve all else; use threads")
     reserve = _RESERVE.get(pool, 1)
     if not given:
         return max(2, cpu_count()) if pool == "prefork" else max_sessions + reserve
@@ -94,13 +92,13 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
         self.tick()
         self._timer = worker.timer.call_repeatedly(_TICK_S, self.tick)
 
-    def stop(self, worker: Any) -> None:
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
         """End this worker's sessions and wait for them; they stay desired, so that another worker opens them."""
         if self._timer is not None:
             self._timer.cancel()
             self._end_sessions(_STOP_S)
 
-    def terminate(self, worker: Any) -> None:
+    def terminate(self, worker: Any) -> None:  # noqa: ARG002
         """As `stop`, with less patience."""
         if self._timer is not None:
             self._timer.cancel()
@@ -140,8 +138,10 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
     def _close_revoked(self, survey: Survey) -> None:
         """A revoke by anyone, from anywhere, is a close."""
         for name, task_id in survey.task_ids.items():
-            if task_id in state.revoked and self._registry.close(name, task_id) is not None:
-                _log.info("session %s: closed, its task was revoked", name)
+            if task_id in state.revoked:
+                survey.tokens.pop(name, None)
+                if self._registry.close(name, task_id) is not None:
+                    _log.info("session %s: closed, its task was revoked", name)
 
     def _dispatch(self, name: str, record: SessionRecord) -> None:
         """Send the session's task again under the id that it always had, so that this id still revokes it.

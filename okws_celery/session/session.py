@@ -40,6 +40,8 @@ __all__ = ["Ending", "Plan", "Session"]
 _TICK_S = 1.0
 _BUSY_TICK_S = 0.2
 """While something is not settled: an answer, a connection, the end."""
+_BEAT_S = 2.0
+"""How often, at the latest, a batch goes out that renews the lease: four may be lost before it expires."""
 _END_S = 3.0
 _MAX_BATCH = 16 * 1024 * 1024
 """Bytes that may wait for Redis; beyond them the newest state is kept and a GAP says what is missing."""
@@ -112,6 +114,7 @@ class Session:
             owner=self,
         )
         self._next_tick = 0.0
+        self._beat_at = 0.0
         self._begun = False
         self._status = ""
         self._connected_once = False
@@ -217,7 +220,8 @@ class Session:
                 self._overflow = "more came than could be held while Redis was away"
                 self._fence.drop_kept()
             return
-        if self._fence.renewal_due(self._clock.now):
+        if self._clock.now - self._beat_at >= _BEAT_S:
+            self._beat_at = self._clock.now
             self._heartbeat()
         try:
             if self._ending is not None and self._exchange.closed:
@@ -244,6 +248,7 @@ class Session:
         self._after_flush.append(action)
 
     def _heartbeat(self) -> None:
+        """Have the next batch not be empty, and look whether a poke was lost."""
         place = self._shared.held(self._plan.worker)
         self._desired.glance(self._batch)
         self._batch.write("ZADD", place, self._clock.ms + PLACE_MS, self._plan.name)

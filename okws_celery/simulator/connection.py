@@ -42,7 +42,7 @@ class Connection:
         self.conversation = conversation
         self.path = conversation.path
         self.conn_id = conversation.conn_id
-        self.opened = time.time()
+        self.opened_s = time.monotonic()
         self.subscriptions: dict[Arg, Subscription] = {}
         self.pending: dict[Arg, Step] = {}
         """Subscriptions whose ack has not gone out yet."""
@@ -58,7 +58,7 @@ class Connection:
         self._mute = False
         self._drops = bytearray()
         self._dripping: asyncio.Task[None] | None = None
-        self._pause_s = 0.0
+        self._pause_s: float | None = None
         self._running = asyncio.Event()
         self._running.set()
         self._closing: asyncio.Task[object] | None = None
@@ -76,7 +76,7 @@ class Connection:
         self.last_sent_s = time.monotonic()
         if self._held is not None:
             self._held.append(framed)
-        elif self._dripping is not None or self._pause_s:
+        elif self._dripping is not None or self._pause_s is not None:
             self._drops += framed
             if self._dripping is None:
                 self._dripping = self._loop.create_task(self._drip())
@@ -127,8 +127,8 @@ class Connection:
             self._mute = True
             self._pause_reading()
 
-    def trickle(self, pause_s: float) -> None:
-        """Send one byte at a time from now on; 0 ends it once what waits has gone out."""
+    def trickle(self, pause_s: float | None) -> None:
+        """Send one byte at a time from now on; None ends it once what waits has gone out."""
         self._pause_s = pause_s
 
     def truncate(self) -> None:
@@ -167,7 +167,7 @@ class Connection:
         while self._drops and not self.closed:
             self._transport.write(bytes(self._drops[:1]))
             del self._drops[:1]
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(self._pause_s or 0.0)
         self._dripping = None
 
     def _pause_reading(self) -> None:

@@ -174,7 +174,8 @@ class Exchange:
         if connection.closed:
             return
         idle_s = self.options.idle_s
-        now_s, since_open_s = time.monotonic(), time.time() - connection.opened
+        now_s = time.monotonic()
+        since_open_s = now_s - connection.opened_s
         deadline_s = connection.last_sent_s + idle_s
         if now_s >= deadline_s or (since_open_s >= idle_s and not connection.conversation.established):
             connection.close(4004, "No data received in 30s")
@@ -340,7 +341,7 @@ class Exchange:
         if fault.name == "clear":
             self.faults.clear()
             for connection in self.connections.values():
-                connection.trickle(0.0)
+                connection.trickle(None)
             return 0
         if fault.name in ("stop_listening", "resume"):
             if self.set_listening is not None:
@@ -351,6 +352,8 @@ class Exchange:
             self.faults.add(fault)
             if fault.name != "trickle":
                 return 0
+            if fault.options["seconds"]:
+                asyncio.get_running_loop().call_later(fault.options["seconds"], self.end_fault, fault)
         if fault.name == "topic_dead":
             dying = [sub for one in met for arg, sub in one.subscriptions.items() if fault.concerns(arg)]
             for subscription in dying:
@@ -369,9 +372,7 @@ class Exchange:
             case "half_open":
                 connection.half_open()
             case "trickle":
-                connection.trickle(options["pause_s"] or 1e-6)
-                if options["seconds"]:
-                    later(options["seconds"], self._end_trickle, connection, fault)
+                connection.trickle(options["pause_s"])
             case "garbage":
                 _send_garbage(connection, options["kind"])
             case "pings":
@@ -388,9 +389,13 @@ class Exchange:
             case "drop":
                 connection.drop(options["how"])
 
-    def _end_trickle(self, connection: Connection, fault: Fault) -> None:
+    def end_fault(self, fault: Fault) -> None:
+        """End one standing fault."""
         self.faults.remove(fault)
-        connection.trickle(0.0)
+        if fault.name == "trickle":
+            for connection in self.connections.values():
+                if fault.aims_at(connection.path, connection.conn_id):
+                    connection.trickle(None)
 
     # -- observation
 

@@ -102,12 +102,11 @@ class Server:
         if not exchange.admits(request.remote or ""):
             return web.json_response({"code": "50011", "msg": "Requests too frequent", "data": []}, status=429)
         ws = web.WebSocketResponse(timeout=0.5, autoping=False, compress=False, max_msg_size=_MOST_BYTES + 1)
-        await ws.prepare(request)
         transport: Any = request.transport
-        if transport is None:
-            return ws
+        # Known before the client can know it: who has connected is in every count at once.
         connection = exchange.opened(request.path.rpartition("/")[2], ws, transport)
         try:
+            await ws.prepare(request)
             while not ws.closed:
                 message = await ws.receive()
                 await connection.running()

@@ -196,7 +196,7 @@ class Simulator:
 
     def end_fault(self, fault: Fault) -> None:
         """End one standing fault."""
-        self._call(lambda: self._exchange.faults.remove(fault))
+        self._call(lambda: self._exchange.end_fault(fault))
 
     def clear_faults(self) -> None:
         """End all standing faults."""

@@ -26,11 +26,11 @@ from okws_celery.keys import ControlKeys
 from okws_celery.store.batch import Batch, OnReply, pack
 from okws_celery.store.wire import Wire, WireLost
 
-__all__ = ["LEASE_MS", "RENEW_S", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
+__all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
 
 LEASE_MS = 10_000
-RENEW_S = 2.0
-"""How often the lease is renewed, s: four renewals may be lost before it expires."""
+_RENEW_S = 1.0
+"""The lease is renewed with the first batch that goes out this long, s, after it was last renewed."""
 
 _REPLY_S = 5.0
 """A reply that takes longer, s, means that the connection is half-open."""
@@ -130,10 +130,6 @@ class Fence:
     def wire(self) -> Wire | None:
         """The connection, None while there is none."""
         return self._wire
-
-    def renewal_due(self, now: float) -> bool:
-        """Whether a batch, even an empty one, should go out now to renew the lease."""
-        return self.idle and now - self._renewed_at >= RENEW_S
 
     def attach(self, wire: Wire, now: float) -> None:
         """Use a new connection: look whether the lease is still ours before anything is written."""
@@ -242,7 +238,7 @@ class Fence:
     def _transmit(self, sent: _Sent, now: float) -> None:
         head = [_MULTI, pack("SET", self._keys.applied, self._mark(sent.number), "PX", LEASE_MS * 6)]
         extra = 1
-        if now - self._renewed_at >= RENEW_S / 2:
+        if now - self._renewed_at >= _RENEW_S:
             head.append(self._renew)
             extra += 2
             self._renewed_at = now

@@ -6,59 +6,84 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, cast
 
 from celery import Task
 
 from okws_celery.celery import app
-from okws_celery.errors import NO_WORKER, Answer, OkwsError, answer
+from okws_celery.errors import BAD_COMMAND, NO_WORKER, Answer, OkwsError, answer
 from okws_celery.store.registry import now_ms
 
-__all__ = ["ANSWER_GOES_ELSEWHERE", "Call", "answering", "arguments_of", "deadline_of", "task", "too_late"]
+__all__ = ["Call", "TaskOf", "arguments_of", "deadline_of", "task", "too_late"]
 
-T = TypeVar("T", bound=Callable[..., Any])
-
-ANSWER_GOES_ELSEWHERE = "the answer goes to the caller's own key"
+P = ParamSpec("P")
 
 
-class Call(Task):  # type: ignore[misc]
-    """A short task with a deadline in its arguments: after it nothing is done, and 80012 was not a lie."""
+class TaskOf(Protocol[P]):
+    """A Celery task as type checkers see it: the function, and the ways to have a worker call it."""
 
-    abstract = True
-    typing = True
+    name: str
+    request: Any
+    retry: Callable[..., Any]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        """Call it here and now, in this process."""
+        ...
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Have a worker call it; a Celery AsyncResult."""
+        ...
 
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Any:
-        """Send it. Celery's `expires` moves the deadline, which is otherwise OKWS_TIMEOUT from now."""
-        kwargs = dict(kwargs or {})
-        kwargs.setdefault("deadline", deadline_of(options))
+        """The same with Celery's options."""
+        ...
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """A Celery signature, for chains and the like."""
+        ...
+
+
+class Call(Task):  # type: ignore[misc]
+    """A short task. Most have a deadline in their arguments: after it nothing is done, so that 80012 was no lie."""
+
+    abstract = True
+
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Send it. The deadline is OKWS_TIMEOUT from now, or when Celery's `expires` says."""
+        given = arguments_of(self, args, kwargs)
+        if "deadline" in inspect.signature(self.run).parameters:
+            kwargs = {**(kwargs or {}), "deadline": given.get("deadline") or deadline_of(options)}
         return super().apply_async(args, kwargs, **options)
 
 
-def task(name: str, **options: Any) -> Callable[[T], T]:
-    """Register a task of this application under its public name. The result has Celery's `delay` and `apply_async`."""
-    decorate = app.task(name=f"okws_celery.tasks.{name}", shared=False, max_retries=None, **options)
-    return cast("Callable[[T], T]", decorate)
+def task(name: str, base: type = Call, **options: Any) -> Callable[[Callable[P, Answer]], TaskOf[P]]:
+    """Register a task of this application. What it raises on purpose it answers: the caller sees no traceback."""
+
+    def decorate(body: Callable[P, Answer]) -> TaskOf[P]:
+        @wraps(body)
+        def answering(*args: Any, **kwargs: Any) -> Answer:
+            try:
+                inspect.signature(body).bind(*args, **kwargs)
+            except TypeError as problem:
+                return answer(BAD_COMMAND, f"{name}: {problem}")
+            try:
+                return body(*args, **kwargs)
+            except OkwsError as problem:
+                return problem.answer()
+
+        register = app.task(name=f"okws_celery.tasks.{name}", base=base, shared=False, max_retries=None, **options)
+        return cast("TaskOf[P]", register(answering))
+
+    return decorate
 
 
-def answering(body: T) -> T:
-    """Make a task answer what it raises on purpose; the caller gets the code and never a traceback."""
-
-    @wraps(body)
-    def guarded(*args: Any, **kwargs: Any) -> Answer:
-        try:
-            return cast("Answer", body(*args, **kwargs))
-        except OkwsError as problem:
-            return problem.answer()
-
-    return cast("T", guarded)
-
-
-def arguments_of(task_: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+def arguments_of(called: Any, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     """The arguments of a call by name; TypeError if they do not fit, as when a function is called."""
-    signature = inspect.signature(task_.run)
-    return dict(signature.bind(*(args or ()), **(kwargs or {})).arguments)
+    return dict(inspect.signature(called.run).bind(*(args or ()), **(kwargs or {})).arguments)
 
 
 def deadline_of(options: dict[str, Any]) -> int:

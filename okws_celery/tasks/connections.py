@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,14 +23,15 @@ from okws_celery.errors import (
     NoCapacity,
     NoSession,
     OkwsError,
+    StoreError,
     answer,
 )
 from okws_celery.keys import check_name
 from okws_celery.session import Ending, Plan, Session
 from okws_celery.store.fence import new_token
-from okws_celery.tasks.base import answering, arguments_of, deadline_of, task, too_late
+from okws_celery.tasks.base import arguments_of, deadline_of, task, too_late
 from okws_celery.tasks.opening import Opening, close_now, wait_until_closed
-from okws_celery.tasks.options import checked_options, resolved_options
+from okws_celery.tasks.options import checked_options, resolved_options, shown_options
 from okws_celery.tasks.reporter import Running, reporter
 
 __all__ = ["close_ws", "open_ws"]
@@ -43,7 +45,7 @@ _log = logging.getLogger(__name__)
 class SessionRequest(Request):  # type: ignore[misc]
     """How the worker's main process sees a held task."""
 
-    def terminate(self, pool: Any, signal: Any = None) -> None:
+    def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ARG002
         """Close the session, as any revoke does; by default a child would be killed, and threads cannot be."""
         name = next(iter(self.args), None) or self.kwargs.get("name")
         try:
@@ -86,9 +88,8 @@ class OpenWs(Task):  # type: ignore[misc]
         return super().apply_async(wire_args, wire_kwargs, task_id=task_id, **(options | opening.shown))
 
 
-@task("open_ws", bind=True, base=OpenWs, ignore_result=True, time_limit=0, soft_time_limit=0, acks_late=False)
+@task("open_ws", base=OpenWs, ignore_result=True, time_limit=0, soft_time_limit=0, acks_late=False)
 def open_ws(
-    self: Any,
     name: str,
     auth_params: Mapping[str, Any] | None = None,
     *,
@@ -128,7 +129,7 @@ def open_ws(
         checked = checked_options(app.okws, auth_params, options, sealing=False)
         if ticket is None:
             ticket = app.registry.draw_ticket(name)
-        return _Holding(self, Opening(name, ticket, deadline or 0, checked, reply_to), generation).hold()
+        return _Holding(Opening(name, ticket, deadline or 0, checked, reply_to), generation).hold()
     except OkwsError as problem:
         # The supervisor's copies may well find that another was faster.
         _log.log(logging.WARNING if generation is None else logging.DEBUG, "open_ws %s: %s", name, problem)
@@ -144,14 +145,16 @@ class _Full(Exception):
 class _Holding:
     """One run of open_ws: it takes the lease and a place, runs the session, and gives both back."""
 
-    def __init__(self, task_: Any, opening: Opening, generation: int | None) -> None:
-        self._task = task_
+    def __init__(self, opening: Opening, generation: int | None) -> None:
+        request = open_ws.request
         self._opening = opening
         self._generation = generation
         self._name = opening.name
-        self._id: str = task_.request.id
-        self._worker: str = task_.request.hostname
+        self._worker: str = request.hostname
         self._token = new_token(self._worker)
+        self._running = Running(
+            request.id, open_ws.name, repr((opening.name,)), shown_options(opening.options), self._worker
+        )
 
     def hold(self) -> Answer:
         """Until the session has ended; what became of it."""
@@ -159,17 +162,18 @@ class _Holding:
             resolved_options(app.okws, self._opening.options)  # so that nothing is begun that cannot be
         if not app.registry.acquire(self._name, self._token):
             raise AlreadyOpen(f"session {self._name!r} is open already")
+        ending: Ending | None
         try:
             self._take_place()
             ending = self._session().run()
         except _Full:
-            app.registry.release(self._name, self._token)
-            return self._pass_on()
+            ending = None
         finally:
             reporter(app).report(self._running, "")
-            app.registry.leave_place(self._worker, self._name)
-            app.registry.release(self._name, self._token)
-        return self._ended(ending)
+            with suppress(StoreError):  # then both expire by themselves
+                app.registry.leave_place(self._worker, self._name)
+                app.registry.release(self._name, self._token)
+        return self._pass_on() if ending is None else self._ended(ending)
 
     def _take_place(self) -> None:
         capacity = app.registry.capacity(self._worker)
@@ -186,7 +190,7 @@ class _Holding:
         record = app.registry.open(
             self._name,
             ticket=opening.ticket,
-            task_id=self._id,
+            task_id=self._running.id,
             options=opening.options,
             generation=self._generation,
         )
@@ -199,13 +203,8 @@ class _Holding:
             return Session(plan, app.okws, app.registry, self._on_status)
         except OkwsError:
             if self._generation is None:
-                app.registry.close(self._name, self._id)
+                app.registry.close(self._name, self._running.id)
             raise
-
-    @property
-    def _running(self) -> Running:
-        request = self._task.request
-        return Running(self._id, self._task.name, repr((self._name,)), request.kwargsrepr or "{}", self._worker)
 
     def _on_status(self, status: str) -> None:
         if status != "EXIT":
@@ -217,7 +216,7 @@ class _Holding:
         if not any(worker.held < worker.capacity for worker in others) or too_late(self._opening.deadline or None):
             raise NoCapacity(f"session {self._name!r}: every worker holds as many sessions as it may")
         time.sleep(_AGAIN_S)
-        raise self._task.retry(countdown=0)
+        raise open_ws.retry(countdown=0)
 
     def _ended(self, ending: Ending) -> Answer:
         match ending:
@@ -251,7 +250,6 @@ class CloseWs(Task):  # type: ignore[misc]
 
 
 @task("close_ws", base=CloseWs)
-@answering
 def close_ws(name: str, *, closed_task: str | None = None) -> Answer:
     """Close a session for good: it is not open after any restart either. NoSession (80011) if it was not open.
 

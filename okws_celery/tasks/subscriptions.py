@@ -11,7 +11,7 @@ from okws_celery.errors import DONE, NO_WORKER, Answer, BadCommand, UnknownOutco
 from okws_celery.keys import check_name
 from okws_celery.okx.topics import parse_topic
 from okws_celery.store.registry import DEFAULT_OWNER, Command, now_ms
-from okws_celery.tasks.base import ANSWER_GOES_ELSEWHERE, Call, answering, task, too_late
+from okws_celery.tasks.base import task, too_late
 
 __all__ = ["subscribe", "unsubscribe"]
 
@@ -19,8 +19,7 @@ Topics = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 """One topic, as text or as OKX's arg object, or several."""
 
 
-@task("subscribe", base=Call)
-@answering
+@task("subscribe")
 def subscribe(
     name: str,
     topic: Topics,
@@ -50,7 +49,6 @@ def subscribe(
 
 
 @task("unsubscribe")
-@answering
 def unsubscribe(name: str, topic: Topics, owner: str = DEFAULT_OWNER, *, reply_to: str = "") -> Answer:
     """Have an owner leave one topic or several; the exchange is left when the last owner has left.
 
@@ -83,7 +81,7 @@ def _command(op: str, texts: list[str], deadline: int | None, reply_to: str) -> 
 def _outcome(name: str, topic: Topics, command: Command, reply_to: str) -> Answer:
     """What the session says. A client hears it from the session itself, so that no thread waits here for it."""
     if reply_to:
-        return answer(DONE, ANSWER_GOES_ELSEWHERE)
+        return answer(DONE, "the answer goes to the caller's own key")
     said = app.registry.wait_reply(name, command.id, (command.deadline - now_ms()) / 1000)
     if said is None:
         raise UnknownOutcome(f"session {name!r}: no answer from the exchange in time; it goes on trying")

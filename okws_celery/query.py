@@ -1,0 +1,200 @@
+"""Reads what the sessions keep in Redis: `query.get("tests", "tickers:BTC-USDT")`, one round trip each.
+
+Never through Celery and never through a worker; it imports neither Celery nor the code of the sessions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+
+from okws_celery.errors import BadCommand, Stale, StoreError
+from okws_celery.feeds import Read, Route, read_of
+from okws_celery.keys import ControlKeys, DataKeys, check_name
+from okws_celery.okx.topics import Topic, parse_topic
+from okws_celery.settings import Settings, load
+from okws_celery.store.connect import client, shown
+from okws_celery.store.registry import Registry
+
+__all__ = ["Reader", "get", "read_of_path", "servers", "status", "topic_of_path", "topics"]
+
+_SPELLINGS = {"instrument_id": "instId", "currency": "ccy"}
+"""What okws called some of the keys."""
+_ALIVE = ("READY", "CONNECTED", "DISCONNECTED")
+
+
+def get(
+    name: str,
+    path: str | Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    *,
+    max_age: float | None = None,
+) -> Any:
+    """The data of a topic as they stand in Redis, in the exchange's own strings; `{}` or `[]` if there are none.
+
+    `get("tests", "tickers:BTC-USDT")` and `get("tests", "tickers", {"instId": "BTC-USDT"})` are the same. Tickers and
+    their like are a dict, a book `{"bids", "asks", "ts", "seqId", "state"}`, candles and trades lists, oldest first; `n`
+    takes the newest n of them. With `max_age`, in seconds, it raises Stale when the topic or its session is not live,
+    or was last heard of longer ago. BadCommand (80010) if the path is wrong, StoreError if Redis does not answer.
+    """
+    return _default_reader().get(name, path, params, n, max_age=max_age)
+
+
+def status(name: str) -> dict[str, Any]:
+    """`{"status", "code", "msg", "hint"}` of a session.
+
+    `status` is READY, CONNECTED, DISCONNECTED, REFUSED, EXIT, or "" if there is no such session or its worker died;
+    the others say what the exchange answered where it refused the login, and what can be done about it.
+    """
+    return _default_reader().status(name)
+
+
+def servers() -> list[str]:
+    """The names of the sessions that are open and held by a worker."""
+    return _default_reader().servers()
+
+
+def topics(name: str) -> dict[str, dict[str, Any]]:
+    """Topic -> `{"state": "pending" | "live" | "stale" | "refused", "since": ms, "reason": ..., "seen": ms}`."""
+    return _default_reader().topics(name)
+
+
+class Reader:
+    """The same for other settings, or on a Redis client of one's own. Safe for threads."""
+
+    def __init__(self, settings: Settings | None = None, redis_client: redis.Redis | None = None) -> None:
+        self.settings = settings or load()
+        self.registry = Registry(self.settings, redis_client or client(self.settings.redis_url))
+
+    def get(
+        self,
+        name: str,
+        path: str | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        max_age: float | None = None,
+    ) -> Any:
+        """See `query.get`."""
+        return self._read(read_of_path(self.settings, name, path, params, n, max_age))
+
+    def status(self, name: str) -> dict[str, Any]:
+        """See `query.status`."""
+        return dict(self._read(_read_of_status(self.settings, name)))
+
+    def servers(self) -> list[str]:
+        """See `query.servers`."""
+        return self.registry.live()
+
+    def topics(self, name: str) -> dict[str, dict[str, Any]]:
+        """See `query.topics`."""
+        return dict(self._read(_read_of_topics(self.settings, name)))
+
+    def _read(self, read: Read) -> Any:
+        try:
+            with self.registry.redis.pipeline(transaction=len(read.commands) > 1) as pipe:
+                for command in read.commands:
+                    pipe.execute_command(*command)
+                replies = pipe.execute()
+        except redis.RedisError as problem:
+            raise StoreError(f"Redis at {shown(self.settings.redis_url)}: {problem}") from problem
+        return read.shape(replies)
+
+
+def topic_of_path(path: str | Mapping[str, Any], params: Mapping[str, Any] | None = None) -> tuple[Topic, int | None]:
+    """The topic that a path and its parameters mean, and the `n` that may stand among them."""
+    given = {_SPELLINGS.get(str(key), str(key)): value for key, value in (params or {}).items()}
+    n = given.pop("n", None)
+    if not given:
+        return parse_topic(path), n
+    if isinstance(path, Mapping) or ":" in path:
+        return parse_topic({**parse_topic(path).arg_object, **given}), n
+    return parse_topic({"channel": path, **given}), n
+
+
+def read_of_path(
+    settings: Settings,
+    name: str,
+    path: str | Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    max_age: float | None = None,
+) -> Read:
+    """A `get` as commands of one round trip and what their replies mean: no I/O, so that any client may use it."""
+    data = DataKeys(settings.prefix, check_name(name))
+    topic, n_in_params = topic_of_path(path, params)
+    n = n_in_params if n is None else n
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+        raise BadCommand(f"n {n!r}: a whole number above 0 is accepted")
+    read = read_of(topic, Route(topic, data.of("")).key, n)
+    return read if max_age is None else _fresh(read, data, topic, max_age)
+
+
+def _fresh(read: Read, data: DataKeys, topic: Topic, max_age: float) -> Read:
+    commands: list[tuple[str | int, ...]] = [
+        ("GET", data.status),
+        ("HGET", data.topics, topic.text),
+        ("HGET", data.seen, topic.text),
+    ]
+
+    def shape(replies: list[Any]) -> Any:
+        word, told, seen = replies[-3:]
+        if word not in _ALIVE:
+            raise Stale(f"{topic.text}: session {data.name} is {word or 'not there'}")
+        state = json.loads(told) if told else {"state": "not subscribed"}
+        if state["state"] != "live":
+            raise Stale(f"{topic.text}: {state['state']}" + (f", {state['reason']}" if state.get("reason") else ""))
+        age_s = time.time() - int(seen or 0) / 1000
+        if age_s > max_age:
+            raise Stale(f"{topic.text}: last heard of {f'{age_s:.1f} s ago' if seen else 'never'}")
+        return read.shape(replies[:-3])
+
+    return Read(read.commands + commands, shape)
+
+
+def _read_of_status(settings: Settings, name: str) -> Read:
+    name = check_name(name)
+    keys, data = ControlKeys(settings.namespace, name), DataKeys(settings.prefix, name)
+
+    def shape(replies: list[Any]) -> dict[str, Any]:
+        word, (code, msg, hint) = replies
+        refused = word == "REFUSED"
+        return {
+            "status": word or "",
+            "code": int(code or 0) if refused else 0,
+            "msg": msg or "" if refused else "",
+            "hint": hint or "" if refused else "",
+        }
+
+    return Read([("GET", data.status), ("HMGET", keys.session, "code", "msg", "hint")], shape)
+
+
+def _read_of_topics(settings: Settings, name: str) -> Read:
+    data = DataKeys(settings.prefix, check_name(name))
+
+    def shape(replies: list[Any]) -> dict[str, dict[str, Any]]:
+        states, seen = replies
+        return {
+            topic: json.loads(text) | ({"seen": int(seen[topic])} if topic in seen else {})
+            for topic, text in sorted(states.items())
+        }
+
+    return Read([("HGETALL", data.topics), ("HGETALL", data.seen)], shape)
+
+
+_VARIABLES = ("OKWS_REDIS_URL", "OKWS_CONFIG", "OKWS_PREFIX", "OKWS_NAMESPACE")
+_readers: dict[tuple[str | None, ...], Reader] = {}
+
+
+def _default_reader() -> Reader:
+    given = tuple(os.environ.get(variable) for variable in _VARIABLES)
+    reader = _readers.get(given)
+    if reader is None:
+        reader = _readers.setdefault(given, Reader())
+    return reader
