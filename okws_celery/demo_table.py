@@ -148,7 +148,7 @@ def _line(row: Row, now_ms: int) -> str:
         return f"{clock}  {row.instrument:14} no price yet"
     quote = f"bid {row.of('bidPx')} ask {row.of('askPx')}"
     candle = f"1m {' '.join(row.candle[1:5])}"
-    text = f"{clock}  {row.instrument:14} {row.last} {row.arrow} {row.change}  {quote}  {candle}"
+    text = f"{clock}  {row.instrument:14} {row.last:>9} {row.arrow} {row.change:>7}  {quote}  {candle}"
     return _printable(f"{text}  age {row.age(now_ms)}  moves {row.moves}")
 
 

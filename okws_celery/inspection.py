@@ -38,11 +38,9 @@ def sessions(state: Any, name: str = "", **_: Any) -> dict[str, Any]:
 
 def _sessions(registry: Registry, worker: str, name: str) -> dict[str, Any]:
     survey = registry.survey(worker)
-    ours = {
-        held: token
-        for held, token in survey.tokens.items()
-        if token.rpartition("/")[0] in (worker, "") and name in ("", held)
-    }
+    ours = sorted(
+        held for held, token in survey.tokens.items() if token.rpartition("/")[0] in (worker, "") and name in ("", held)
+    )
     with registry.redis.pipeline(transaction=False) as pipe:
         for held in ours:
             data = registry.data(held)
@@ -50,17 +48,19 @@ def _sessions(registry: Registry, worker: str, name: str) -> dict[str, Any]:
             pipe.hgetall(data.topics)
             pipe.hgetall(data.seen)
             pipe.get(registry.keys(held).counters)
-        replies = iter(pipe.execute())
-    return {
-        held: {
-            "status": next(replies) or "",
+        replies = pipe.execute()
+    found: dict[str, Any] = {}
+    for held, (status, states, seen, text) in zip(ours, zip(*[iter(replies)] * 4, strict=True), strict=True):
+        counters = json.loads(text or "{}")
+        found[held] = {
+            "status": status or "",
+            "holder": survey.tokens[held] or "nobody",
             "task_id": survey.task_ids[held],
-            "holder": token or "nobody",
-            "topics": _topics(next(replies), next(replies)),
-            **json.loads(next(replies) or "{}"),
+            "links": counters.pop("links", {}),
+            "topics": _topics(states, seen),
+            "counters": counters,
         }
-        for held, token in sorted(ours.items())
-    }
+    return found
 
 
 def _topics(states: dict[str, str], seen: dict[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import redis
 from okws_celery.errors import BadCommand, Stale, StoreError
 from okws_celery.feeds import Read, Route, read_of
 from okws_celery.keys import ControlKeys, DataKeys, check_name
+from okws_celery.okx.catalogue import channel_of
 from okws_celery.okx.topics import Topic, parse_topic
 from okws_celery.settings import Settings, load
 from okws_celery.store.connect import client, shown
@@ -38,10 +39,10 @@ def get(
 ) -> Any:
     """The data of a topic as they stand in Redis, in the exchange's own strings; `{}` or `[]` if there are none.
 
-    `get("tests", "tickers:BTC-USDT")` and `get("tests", "tickers", {"instId": "BTC-USDT"})` are the same. Tickers and
-    their like are a dict, a book `{"bids", "asks", "ts", "seqId", "state"}`, candles and trades lists, oldest first; `n`
-    takes the newest n of them. With `max_age`, in seconds, it raises Stale when the topic or its session is not live,
-    or was last heard of longer ago. BadCommand (80010) if the path is wrong, StoreError if Redis does not answer.
+    `get("tests", "tickers:BTC-USDT")` and `get("tests", "tickers", {"instId": "BTC-USDT"})` are the same. Tickers
+    and their like are a dict, a book is `{"bids", "asks", "ts", "seqId", "state"}`, candles and trades are lists, oldest
+    first; `n` takes the newest n of them. With `max_age`, in seconds, it raises Stale when the topic or its session is
+    not live, or was last heard of longer ago. BadCommand (80010) if the path is wrong, StoreError if Redis is away.
     """
     return _default_reader().get(name, path, params, n, max_age=max_age)
 
@@ -111,11 +112,10 @@ def topic_of_path(path: str | Mapping[str, Any], params: Mapping[str, Any] | Non
     """The topic that a path and its parameters mean, and the `n` that may stand among them."""
     given = {_SPELLINGS.get(str(key), str(key)): value for key, value in (params or {}).items()}
     n = given.pop("n", None)
-    if not given:
-        return parse_topic(path), n
-    if isinstance(path, Mapping) or ":" in path:
-        return parse_topic({**parse_topic(path).arg_object, **given}), n
-    return parse_topic({"channel": path, **given}), n
+    if given and isinstance(path, str) and channel_of(path).known:
+        return parse_topic({"channel": path, **given}), n
+    topic = parse_topic(path)
+    return (parse_topic({**topic.arg_object, **given}) if given else topic), n
 
 
 def read_of_path(

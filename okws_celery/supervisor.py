@@ -92,13 +92,13 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
         self.tick()
         self._timer = worker.timer.call_repeatedly(_TICK_S, self.tick)
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002
+    def stop(self, worker: Any) -> None:
         """End this worker's sessions and wait for them; they stay desired, so that another worker opens them."""
         if self._timer is not None:
             self._timer.cancel()
             self._end_sessions(_STOP_S)
 
-    def terminate(self, worker: Any) -> None:  # noqa: ARG002
+    def terminate(self, worker: Any) -> None:
         """As `stop`, with less patience."""
         if self._timer is not None:
             self._timer.cancel()

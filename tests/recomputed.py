@@ -52,7 +52,9 @@ class PlainBook:
 
     def best(self) -> tuple[list[Row], list[Row]]:
         """Asks and bids, best first."""
-        return [row for _, row in sorted(self.asks.items())], [row for _, row in sorted(self.bids.items(), reverse=True)]
+        return [row for _, row in sorted(self.asks.items())], [
+            row for _, row in sorted(self.bids.items(), reverse=True)
+        ]
 
     def check(self, checksum: int) -> None:
         """Compare with the exchange's CRC-32 of the best 25 levels."""

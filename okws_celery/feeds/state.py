@@ -28,7 +28,7 @@ ACCOUNT_FIELD = "account"
 """Field of the hash of `account` that holds the account level; every other field is a currency."""
 
 _ORDER_ENDED = frozenset({"filled", "canceled", "cancelled", "mmp_canceled", "rejected"})
-_ALGO_ENDED = frozenset({"canceled", "effective", "order_failed", "partially_failed"})
+_ALGO_ENDED = frozenset({"canceled", "effective", "filled", "order_failed", "partially_failed"})
 _QUOTE_ENDED = frozenset({"canceled", "filled", "expired", "traded_away", "failed"})
 _ENDED = {
     "orders": _ORDER_ENDED,

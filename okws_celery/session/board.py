@@ -153,7 +153,14 @@ class Board:
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        for entry in dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched)):
+        self._announce(batch, dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched)), reason)
+
+    def emptied(self, batch: Batch, reason: str) -> None:
+        """Redis may have forgotten everything: say so of every topic, and write again what is remembered."""
+        self._announce(batch, self._entries.values(), reason)
+
+    def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str) -> None:
+        for entry in entries:
             self._open_gap(batch, entry, reason, entry.written_ts)
         self._touched.clear()
         self._under_way = []

@@ -275,7 +275,7 @@ class Session:
         """See fence.Holder."""
         _log.warning("session %s: the lease had gone from Redis and is ours again", self._plan.name)
         self._status = ""
-        self._board.dropped(self._batch, "the lease was lost")
+        self._board.emptied(self._batch, "the lease was lost")
         self._desired.look(self._batch)
 
     def fence_lost(self, reason: str) -> None:

@@ -18,6 +18,7 @@ from okws_celery.simulator.numbers import POWERS, decimal_text
 
 __all__ = ["ORDER", "Stream", "arg_text", "stream_of", "ticker_text"]
 
+_TENTH_MS = 100
 _HEARTBEAT_MS = 60_000
 _FUNDING_MS = 8 * 3_600_000
 
@@ -56,8 +57,12 @@ class Stream:
         return None
 
     def after(self, ts_ms: int) -> Iterator[str]:
-        """The pushes that are due at `ts_ms`, oldest first."""
-        if ts_ms - self._pushed_ms >= self.every_ms:
+        """The pushes that are due at `ts_ms`, oldest first.
+
+        All that does not push with each step pushes on the same tenths of a second: what the channels say of one moment
+        agrees.
+        """
+        if not self.every_ms or (ts_ms % _TENTH_MS == 0 and ts_ms - self._pushed_ms >= self.every_ms):
             for text in self.news(ts_ms):
                 self._pushed_ms = ts_ms
                 yield text

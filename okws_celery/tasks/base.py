@@ -67,12 +67,14 @@ def task(name: str, base: type = Call, **options: Any) -> Callable[[Callable[P, 
         @wraps(body)
         def answering(*args: Any, **kwargs: Any) -> Answer:
             try:
-                inspect.signature(body).bind(*args, **kwargs)
+                given = inspect.signature(body).bind(*args, **kwargs).arguments
             except TypeError as problem:
                 return answer(BAD_COMMAND, f"{name}: {problem}")
             try:
                 return body(*args, **kwargs)
             except OkwsError as problem:
+                if given.get("reply_to"):
+                    app.registry.reply(str(given.get("name")), str(given["reply_to"]), problem.answer())
                 return problem.answer()
 
         register = app.task(name=f"okws_celery.tasks.{name}", base=base, shared=False, max_retries=None, **options)

@@ -12,6 +12,8 @@ from typing import Any
 from celery import Task
 from celery.worker.request import Request
 
+from okws_celery.calls.opening import Opening, close_now, wait_until_closed
+from okws_celery.calls.options import checked_options, resolved_options, shown_options
 from okws_celery.celery import app
 from okws_celery.errors import (
     DONE,
@@ -30,8 +32,6 @@ from okws_celery.keys import check_name
 from okws_celery.session import Ending, Plan, Session
 from okws_celery.store.fence import new_token
 from okws_celery.tasks.base import arguments_of, deadline_of, task, too_late
-from okws_celery.tasks.opening import Opening, close_now, wait_until_closed
-from okws_celery.tasks.options import checked_options, resolved_options, shown_options
 from okws_celery.tasks.reporter import Running, reporter
 
 __all__ = ["close_ws", "open_ws"]
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 class SessionRequest(Request):  # type: ignore[misc]
     """How the worker's main process sees a held task."""
 
-    def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ARG002
+    def terminate(self, pool: Any, signal: Any = None) -> None:
         """Close the session, as any revoke does; by default a child would be killed, and threads cannot be."""
         name = next(iter(self.args), None) or self.kwargs.get("name")
         try:
@@ -132,10 +132,9 @@ def open_ws(
         return _Holding(Opening(name, ticket, deadline or 0, checked, reply_to), generation).hold()
     except OkwsError as problem:
         # The supervisor's copies may well find that another was faster.
-        _log.log(logging.WARNING if generation is None else logging.DEBUG, "open_ws %s: %s", name, problem)
-        if reply_to:
-            app.registry.reply(name, reply_to, problem.answer())
-        return problem.answer()
+        faster = generation is not None and isinstance(problem, AlreadyOpen | NoSession)
+        _log.log(logging.DEBUG if faster else logging.WARNING, "open_ws %s: %s", name, problem)
+        raise
 
 
 class _Full(Exception):

@@ -15,7 +15,9 @@ def level(price: object, size: object = "1") -> list[str]:
     return [str(price), str(size), "0", "1"]
 
 
-def message(asks: list[list[str]], bids: list[list[str]], prev: object = None, seq: object = None, **more: object) -> dict[str, Any]:
+def message(
+    asks: list[list[str]], bids: list[list[str]], prev: object = None, seq: object = None, **more: object
+) -> dict[str, Any]:
     """A data object of a book channel."""
     row: dict[str, Any] = {"asks": asks, "bids": bids, "ts": "1000", **more}
     if prev is not None:
@@ -49,11 +51,15 @@ def prices(bench: Any) -> tuple[list[str], list[str]]:
 
 def test_hash_is_the_merged_book(books: Any) -> None:
     """The exchange's own levels, best first, with the numbers that belong to them."""
-    books.push(message([level("101", "0"), level("101.5", "7")], [level("100.0", "3")], 10, 12, ts="1100"), action="update")
+    books.push(
+        message([level("101", "0"), level("101.5", "7")], [level("100.0", "3")], 10, 12, ts="1100"), action="update"
+    )
     assert books.hash() == {
         "asks": '[["101.5","7","0","1"],["102","1","0","1"]]',
         "bids": '[["100.0","3","0","1"],["99","1","0","1"]]',
-        **{"ts": "1100", "seqId": "12", "state": "live"},
+        "ts": "1100",
+        "seqId": "12",
+        "state": "live",
     }
     assert books.read(n=1)["bids"] == [["100.0", "3", "0", "1"]]
     assert books.feed.last_ts == 1100
@@ -261,7 +267,7 @@ def test_a_bad_row_refuses_the_whole_push(books: Any, row: object) -> None:
 
 
 def test_empty_numbers_beside_the_levels_are_not_given(books: Any) -> None:
-    """"" as seqId, prevSeqId, checksum or ts is none."""
+    """ "" as seqId, prevSeqId, checksum or ts is none."""
     row = message([], [level("99.9")], "", "", checksum="", ts="")
     assert books.push(row, action="update") == ""
     assert state(books) == "live"

@@ -143,7 +143,9 @@ def test_a_candle_that_went_on_unseen_is_not_announced_as_closed(candles: Any, r
     candles.push(bar(1, "2.5", "1"))
     candles.push(bar(2, "3", "1"))
     candles.push(bar(4, "5"))
-    assert closed(candles) == [named(row) for row in (bar(0, "1", "1"), bar(1, "2.5", "1"), bar(2, "3", "1"), bar(3, "4"))]
+    assert closed(candles) == [
+        named(row) for row in (bar(0, "1", "1"), bar(1, "2.5", "1"), bar(2, "3", "1"), bar(3, "4"))
+    ]
     assert [row[4] for row in candles.read()] == ["1", "2.5", "3", "4", "5"]
 
 
@@ -176,7 +178,9 @@ def test_a_refused_answer_about_the_newest_row_does_not_block(candles: Any) -> N
     ],
     ids=["mark", "index", "spread"],
 )
-def test_rows_of_other_candles_have_names_of_their_own(bench: Any, topic: str, row: list[str], names: list[str]) -> None:
+def test_rows_of_other_candles_have_names_of_their_own(
+    bench: Any, topic: str, row: list[str], names: list[str]
+) -> None:
     """Six values for mark and index prices, seven for spreads (PROTOCOL 5.1, 5.2)."""
     bench.start(topic)
     bench.push([str(T0), *row])
@@ -190,7 +194,7 @@ def test_rows_of_old_servers_have_no_confirm(candles: Any) -> None:
     assert closed(candles) == [dict(zip(NAMES, bar(0, "1")[:7], strict=False))]
 
 
-def test_values_that_oKX_adds_pass(candles: Any) -> None:
+def test_new_values_of_a_row_pass(candles: Any) -> None:
     """They are stored; they have no name to be announced under."""
     candles.push([*bar(0, "1", "1"), "new"])
     assert candles.read() == [[*bar(0, "1", "1"), "new"]]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-TICKER = {"instType": "SPOT", "instId": "BTC-USDT", "last": "63707.3", "askPx": "63707.3", "bidPx": "", "ts": "1786613174873"}
+TICKER = {
+    "instType": "SPOT",
+    "instId": "BTC-USDT",
+    "last": "63707.3",
+    "askPx": "63707.3",
+    "bidPx": "",
+    "ts": "1786613174873",
+}
 
 
 def test_hash_is_the_last_row_field_by_field(bench: Any) -> None:
@@ -27,8 +34,13 @@ def test_values_that_are_not_strings_are_json_text(bench: Any) -> None:
         b'"none":null,"list":[1, "2"],"text":"a\\"b\\u00e9","ts":"1"}]}'
     )
     assert bench.hash() == {
-        **{"instId": "BTC-USDT", "enabled": "true", "n": "1.10"},
-        **{"none": "null", "list": '[1, "2"]', "text": 'a"bé', "ts": "1"},
+        "instId": "BTC-USDT",
+        "enabled": "true",
+        "n": "1.10",
+        "none": "null",
+        "list": '[1, "2"]',
+        "text": 'a"bé',
+        "ts": "1",
     }
 
 
@@ -129,7 +141,7 @@ def test_an_empty_push_is_no_news(bench: Any) -> None:
 
 
 def test_empty_values_everywhere_are_stored_as_they_are(bench: Any) -> None:
-    """"" in every field stops nobody."""
+    """ "" in every field stops nobody."""
     bench.start("tickers:BTC-USDT")
     row = dict.fromkeys(TICKER, "")
     bench.push(row)
@@ -140,7 +152,18 @@ def test_empty_values_everywhere_are_stored_as_they_are(bench: Any) -> None:
 def test_a_bad_row_refuses_the_whole_push(bench: Any) -> None:
     """Nothing of the good rows beside it is stored or published."""
     bench.start("tickers:BTC-USDT")
-    for bad in ("text", 1, None, [], ["1"], {}, {"instId": {}}, {"instId": 1.5}, {"instId": True, "ts": "1"}, {"ts": []}):
+    for bad in (
+        "text",
+        1,
+        None,
+        [],
+        ["1"],
+        {},
+        {"instId": {}},
+        {"instId": 1.5},
+        {"instId": True, "ts": "1"},
+        {"ts": []},
+    ):
         bench.refuses(TICKER, bad)
     bench.flush()
     assert bench.ask("KEYS", "*") == []

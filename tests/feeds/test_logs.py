@@ -201,7 +201,7 @@ def test_rewrite_asks_again_for_what_was_never_answered(trades: Any) -> None:
 
 
 def test_empty_values_everywhere_are_stored_as_they_are(trades: Any) -> None:
-    """"" in every field stops nobody, and comes once."""
+    """ "" in every field stops nobody, and comes once."""
     row = dict.fromkeys(trade(1), "")
     trades.push(row)
     trades.push(row)

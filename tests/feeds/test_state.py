@@ -15,7 +15,14 @@ def order(number: str, state: str = "live", **more: str) -> dict[str, str]:
 
 def position(number: str, pos: str = "1", inst_type: str = "SWAP", **more: str) -> dict[str, str]:
     """A position."""
-    return {"instType": inst_type, "instId": f"BTC-USDT-{inst_type}", "posId": number, "pos": pos, "uTime": "1000", **more}
+    return {
+        "instType": inst_type,
+        "instId": f"BTC-USDT-{inst_type}",
+        "posId": number,
+        "pos": pos,
+        "uTime": "1000",
+        **more,
+    }
 
 
 def as_sent(row: object) -> str:
@@ -156,7 +163,9 @@ def test_account_is_split_by_currency(bench: Any) -> None:
     assert [channel for channel, _ in bench.published()] == [f"okex/N/account:{n}" for n in ("USDT", "BTC", "account")]
     bench.push({"uTime": "2000", "totalEq": "2", "details": [{"ccy": "BTC", "eq": "0"}]}, eventType="event_update")
     assert fields(bench)["USDT"] == {"ccy": "USDT", "eq": "1"}
-    bench.push({"uTime": "3000", "details": [{"ccy": "BTC", "eq": "9"}]}, eventType="snapshot", curPage=1, lastPage=True)
+    bench.push(
+        {"uTime": "3000", "details": [{"ccy": "BTC", "eq": "9"}]}, eventType="snapshot", curPage=1, lastPage=True
+    )
     assert fields(bench) == {"BTC": {"ccy": "BTC", "eq": "9"}, "account": {"uTime": "3000"}}
     assert bench.feed.last_ts == 3000
 
@@ -236,7 +245,11 @@ def test_rewrite_restores_the_rows(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("topic", "good", "bad"),
     [
-        ("orders:ANY", order("1"), [{}, order(""), order("2") | {"ordId": {}}, order("2") | {"state": 1.5}, [], "x", None]),
+        (
+            "orders:ANY",
+            order("1"),
+            [{}, order(""), order("2") | {"ordId": {}}, order("2") | {"state": 1.5}, [], "x", None],
+        ),
         ("account", {"details": []}, [{"details": {}}, {"details": [{}]}, {"details": ["x"]}, [], {"uTime": []}]),
         ("balance_and_position", {"balData": []}, [{"balData": [{}]}, {"posData": [{"pos": "1"}]}, {"posData": 1}, []]),
     ],

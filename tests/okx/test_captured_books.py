@@ -13,7 +13,9 @@ from okws_celery.okx.frames import inflate_v3
 from okws_celery.okx.order_book import OrderBook, Outcome
 
 
-@pytest.mark.parametrize(("capture", "books", "messages"), list(zip(V5_CAPTURES, (4, 10, 3), (6, 1504, 290), strict=True)))
+@pytest.mark.parametrize(
+    ("capture", "books", "messages"), list(zip(V5_CAPTURES, (4, 10, 3), (6, 1504, 290), strict=True))
+)
 def test_recorded_v5_books(captures: Path, capture: str, books: int, messages: int) -> None:
     """As many books and messages as the capture's description says, each with the exchange's own checksum."""
     merged: dict[str, OrderBook] = {}

@@ -70,7 +70,12 @@ def test_any_frames_cut_anywhere_come_out_the_same(sent: list[bytes], data: st.D
 def test_one_byte_at_a_time() -> None:
     """A length field, too, may arrive in pieces."""
     stream = frame(b"a" * 300) + frame(b"", PING) + frame(b"b" * 70_000) + frame(b"")
-    assert scan([stream[at : at + 1] for at in range(len(stream))]) == [b"a" * 300, frame(b"", PING), b"b" * 70_000, b""]
+    assert scan([stream[at : at + 1] for at in range(len(stream))]) == [
+        b"a" * 300,
+        frame(b"", PING),
+        b"b" * 70_000,
+        b"",
+    ]
 
 
 def test_nothing_is_given_out_before_it_is_whole() -> None:
@@ -145,7 +150,7 @@ def test_a_frame_that_is_too_big_is_refused_when_its_header_is_seen() -> None:
     out = []
     with pytest.raises(FrameTooBig, match="1001 bytes; 1000 are accepted"):
         for one in scanner:
-            out.append(one)  # noqa: PERF402
+            out.append(one)
     assert [len(one) for one in out] == [1_000]
     with pytest.raises(FrameTooBig):
         list(scanner)

@@ -157,7 +157,9 @@ def test_the_book_is_cut_to_its_depth() -> None:
     assert as_text(book.asks) == "3:1 4:1 5:2"
 
 
-@pytest.mark.parametrize("bad", [["1"], ["", "1"], ["1", ""], ["x", "1"], ["nan", "1"], ["1e5", "1"], [" 1", "1"], ["١", "1"], []])
+@pytest.mark.parametrize(
+    "bad", [["1"], ["", "1"], ["1", ""], ["x", "1"], ["nan", "1"], ["1e5", "1"], [" 1", "1"], ["١", "1"], []]
+)
 def test_a_bad_level_leaves_the_book_as_it_was(bad: list[str]) -> None:
     """Nothing of the message is merged, whether snapshot or update."""
     book = OrderBook()
@@ -171,7 +173,8 @@ def test_a_bad_level_leaves_the_book_as_it_was(bad: list[str]) -> None:
 
 
 asks_and_bids = st.tuples(
-    st.lists(st.tuples(st.integers(50, 90), st.integers(0, 3))), st.lists(st.tuples(st.integers(1, 49), st.integers(0, 3)))
+    st.lists(st.tuples(st.integers(50, 90), st.integers(0, 3))),
+    st.lists(st.tuples(st.integers(1, 49), st.integers(0, 3))),
 )
 
 

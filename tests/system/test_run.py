@@ -21,6 +21,8 @@ from waiting import eventually
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
 
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP")
+PARTS = {"redis": "-server", "simulator": "okws_celery simulator", "worker": "celery -A okws_celery worker"}
+"""How the command lines of the parts are told apart."""
 START_S = 90.0
 
 
@@ -67,15 +69,9 @@ class Run:
             except psutil.Error:
                 continue
             self.started[child.pid] = child
-            for name, mark in (
-                ("worker", "celery"),
-                ("simulator", "simulator"),
-                ("redis", "--port"),
-                ("redis", "127.0.0.1:"),
-            ):
+            for name, mark in PARTS.items():
                 if mark in command:
                     found.setdefault(name, child)
-                    break
         return found
 
     def showing(self) -> Run:

@@ -1,7 +1,4 @@
-"""`open_ws` as it is sent, from an app's task object and from the client alike, and `close_ws` as it takes effect.
-
-Nothing here needs Celery, so that both sides of the wire share it.
-"""
+"""`open_ws` as it is sent, from an app's task object and from the client alike, and `close_ws` as it takes effect."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from okws_celery.calls.options import checked_options, shown_options
 from okws_celery.errors import DONE, Answer, UnknownOutcome, answer
 from okws_celery.keys import check_name
 from okws_celery.store.registry import Registry
-from okws_celery.tasks.options import checked_options, shown_options
 
 __all__ = ["Opening", "close_now", "wait_until_closed"]
 
