@@ -220,7 +220,7 @@ def _size_pool(instance: Any, conf: Any, options: dict[str, Any], **_: Any) -> N
     """Give a pool of threads its size when nobody else does; in the settings it would be as many processes, too."""
     if not isinstance(instance.app, App):
         return
-    pool = supervisor.pool_kind(options.get("pool_cls") or conf.worker_pool)
+    pool = supervisor.pool_kind(options.get("pool") or options.get("pool_cls") or conf.worker_pool)
     try:
         concurrency = options.get("concurrency") or conf.worker_concurrency
         conf.worker_concurrency = supervisor.checked_concurrency(pool, concurrency, instance.app.okws.max_sessions)

@@ -57,11 +57,18 @@ class Child:
         return [line for line in lines if line.strip()][-count:]
 
 
-def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Child:
+def start(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    orphaned: signal.Signals = signal.SIGTERM,
+) -> Child:
     """Start `command` in a session of its own, so that Ctrl-C on the terminal reaches its parent only.
 
-    On Linux the kernel also ends it, by SIGTERM, when the thread that calls this function ends, however that happens:
-    call it from the main thread. Elsewhere a parent that is killed by SIGKILL leaves its children behind.
+    On Linux the kernel sends it the signal `orphaned` when the thread that calls this function ends, however that
+    happens: call it from the main thread. Elsewhere a parent that is killed by SIGKILL leaves its children behind.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -72,19 +79,19 @@ def start(name: str, command: Sequence[str], log: Path, env: Mapping[str, str] |
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
             start_new_session=True,
-            preexec_fn=_end_with_parent(),  # it makes two system calls and takes no lock
+            preexec_fn=_end_with_parent(orphaned),  # it makes two system calls and takes no lock
         )
     return Child(name, process, log)
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def _end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: after the fork as little as possible may happen
     parent = os.getpid()
 
     def ask_the_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, int(number))
         if os.getppid() != parent:  # it died before we asked
             os._exit(1)
 

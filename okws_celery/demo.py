@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -115,17 +116,19 @@ class _Demo:
         _say("redis", f"{server.url} ({Path(server.executable).name}, ends with this command)")
 
     def start_simulator(self) -> dict[str, str]:
-        """The simulator as a process; the URLs that it serves, as options of `open_ws`."""
+        """The simulator as a process; the URLs that it serves: `ws` and `rest`."""
         command = [sys.executable, "-m", "okws_celery", "simulator", "--port", "0", "--seed", str(self.options.seed)]
         child = self._start("simulator", command)
         ready = self._wait_for(lambda: _ready_line(child), _START_S, "the simulator is not ready")
         _say("exchange", f"{ready['ws']} (simulated prices, seed {self.options.seed})")
-        return {"ws_url": ready["ws"], "rest_url": ready["rest"]}
+        return ready
 
     def start_worker(self) -> None:
         """A Celery worker as a process, started as anyone would start it."""
         command = [sys.executable, "-m", "celery", "-A", "okws_celery", "worker", "-l", "info"]
-        child = self._start("worker", [*command, "-n", f"okws-run-{os.getpid()}@%h"])
+        # Orphaned together with a Redis of ours it has nobody to say goodbye to, and would wait for that Redis.
+        orphaned = signal.SIGTERM if "redis_url" in self.settings.given else signal.SIGKILL
+        child = self._start("worker", [*command, "-n", f"okws-run-{os.getpid()}@%h"], orphaned)
         _say("worker", f"celery -A okws_celery worker (pid {child.process.pid}, log {child.log})")
 
     def open_session(self, exchange: dict[str, str]) -> None:
@@ -137,10 +140,11 @@ class _Demo:
         self.house.callback(self.client.close)
         if not exchange:
             _say("exchange", self.settings.endpoints({}).ws_url)
+        urls = (exchange.get("ws"), exchange.get("rest"))
         deadline = time.monotonic() + _START_S
-        answer = self._ask(lambda: self.client.open_ws(name, **exchange))
+        answer = self._ask(lambda: self.client.open_ws(name, ws_url=urls[0], rest_url=urls[1]))
         while answer["errorCode"] == NO_WORKER and time.monotonic() < deadline:
-            answer = self._ask(lambda: self.client.open_ws(name, **exchange))
+            answer = self._ask(lambda: self.client.open_ws(name, ws_url=urls[0], rest_url=urls[1]))
         if answer["errorCode"] == ALREADY_OPEN:
             raise NotStarted(f"session {name!r} is open already on this Redis; --session takes another name")
         self.house.callback(self._close_session)
@@ -176,9 +180,9 @@ class _Demo:
         if missing and not self.stop:
             raise NotStarted(f"no price came of {', '.join(missing)}; logs are in {self.logs}")
 
-    def _start(self, name: str, command: list[str]) -> children.Child:
+    def _start(self, name: str, command: list[str], orphaned: signal.Signals = signal.SIGTERM) -> children.Child:
         env = os.environ | {"PYTHONUNBUFFERED": "1"}
-        child = children.start(name, command, self.logs / f"{name}.log", env)
+        child = children.start(name, command, self.logs / f"{name}.log", env, orphaned=orphaned)
         self.running.append(child)
         self.house.callback(self._end, child)
         return child

@@ -8,24 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Reader", "Row", "Screen", "screen_for"]
+if TYPE_CHECKING:
+    from okws_celery.sync import Client
+
+__all__ = ["Row", "Screen", "screen_for"]
 
 _UP, _DOWN, _SAME = "▲", "▼", " "
 _STYLE = {_UP: "green", _DOWN: "red", _SAME: "default"}
-
-
-class Reader(Protocol):
-    """The part of the client that is used here."""
-
-    def get(self, name: str, path: str, params: Any = None, **options: Any) -> Any:
-        """The data of one topic."""
 
 
 @dataclass(slots=True)
@@ -43,7 +39,7 @@ class Row:
     """ts, open, high, low, close, volume ... of the minute that is running."""
     spread: str = ""
 
-    def read(self, client: Reader, session: str) -> None:
+    def read(self, client: Client, session: str) -> None:
         """Bring the row up to date."""
         ticker = client.get(session, f"tickers:{self.instrument}")
         candles = client.get(session, f"candle1m:{self.instrument}", n=1)
@@ -95,7 +91,7 @@ class Screen:
         """Whether lines are printed instead of a table."""
         return self._live is None
 
-    def show(self, client: Reader) -> None:
+    def show(self, client: Client) -> None:
         """Read every row and show it."""
         for row in self.rows:
             row.read(client, self.session)

@@ -105,6 +105,11 @@ class ControlKeys:
         return self._of("ticket")
 
     @property
+    def coming(self) -> str:
+        """String with a TTL: the ticket of an open_ws that was sent and has not begun yet."""
+        return self._of("coming")
+
+    @property
     def closed(self) -> str:
         """Ticket of the last close_ws: an open_ws with a lower one ends at once."""
         return self._of("closed")

@@ -40,8 +40,8 @@ def get(
     """The data of a topic as they stand in Redis, in the exchange's own strings; `{}` or `[]` if there are none.
 
     `get("tests", "tickers:BTC-USDT")` and `get("tests", "tickers", {"instId": "BTC-USDT"})` are the same. Tickers
-    and their like are a dict, a book is `{"bids", "asks", "ts", "seqId", "state"}`, candles and trades are lists, oldest
-    first; `n` takes the newest n of them. With `max_age`, in seconds, it raises Stale when the topic or its session is
+    and their like are a dict, a book `{"bids", "asks", "ts", "seqId", "state"}`; candles and trades are lists, oldest
+    first, of which `n` takes the newest. With `max_age`, in seconds, it raises Stale when the topic or its session is
     not live, or was last heard of longer ago. BadCommand (80010) if the path is wrong, StoreError if Redis is away.
     """
     return _default_reader().get(name, path, params, n, max_age=max_age)

@@ -42,7 +42,9 @@ class Opening:
         """Check everything, encrypt what is secret, and draw the ticket; BadCommand (80010) before anything is done."""
         checked_name = check_name(name)
         checked = checked_options(registry.settings, auth_params, options, sealing=True)
-        return cls(checked_name, registry.draw_ticket(checked_name), deadline, checked, reply_to)
+        ticket = registry.draw_ticket(checked_name)
+        registry.expect(checked_name, ticket, deadline)
+        return cls(checked_name, ticket, deadline, checked, reply_to)
 
     @property
     def arguments(self) -> tuple[tuple[str], dict[str, Any]]:

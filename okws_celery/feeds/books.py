@@ -52,12 +52,12 @@ class BookFeed:
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
+        self.live = False
         self._route = route
         self._key = route.key
         self._levels = route.limits.book_depth or None
         self._full_form = 0 < route.topic.channel.depth <= _LARGEST_FULL
         self._book = OrderBook(route.topic.channel.depth)
-        self._live = False
         # Whether a new subscription was asked for since the book was last live.
         self._asked = False
         # Why one must be asked for at the next chance.
@@ -71,6 +71,7 @@ class BookFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Merge each data object; the reason for a new subscription is returned once for each time the book broke."""
+        self.first_ts = 0
         try:
             books = self._decoded(push)
             for book in books:
@@ -91,7 +92,7 @@ class BookFeed:
     def render(self, batch: Batch) -> None:
         """Write the book, or that it is stale: then its levels stay as they were last written."""
         self._changed = False
-        if not self._live:
+        if not self.live:
             batch.write("HSET", self._key, "state", "stale")
             return
         book = self._book
@@ -111,7 +112,7 @@ class BookFeed:
     def interrupted(self, batch: Batch) -> None:
         """Updates were missed: stale until a snapshot."""
         self._book.drop()
-        self._live = False
+        self.live = False
         batch.mark(self)
 
     def _decoded(self, push: Push) -> list[_Book]:
@@ -120,8 +121,6 @@ class BookFeed:
         books = [_decoder.decode(raw) for raw in push.data]
         if any(book.asks is msgspec.UNSET and book.bids is msgspec.UNSET for book in books):
             raise BadPush("neither asks nor bids")
-        if books:
-            self.first_ts = ms(str(books[0].ts))
         return books
 
     def _apply(self, action: str, book: _Book) -> None:
@@ -134,15 +133,16 @@ class BookFeed:
             outcome = self._book.snapshot(asks, bids, seq_id, checksum)
         match outcome:
             case Outcome.APPLIED:
-                self._live, self._asked, self._owed = True, False, ""
+                self.live, self._asked, self._owed = True, False, ""
             case Outcome.IGNORED | Outcome.REPEAT:
                 return
             case Outcome.CROSSED if self._book.following:
-                self._live = False
+                self.live = False
             case Outcome.GAP | Outcome.BAD_CHECKSUM | Outcome.CROSSED:
                 self._broke(outcome.value)
-        if outcome is not Outcome.GAP:
+        if self.live:
             self.last_ts = ms(str(book.ts)) or self.last_ts
+            self.first_ts = self.first_ts or self.last_ts
         self._changed = True
 
     def _unreadable(self) -> None:
@@ -152,7 +152,7 @@ class BookFeed:
             self._broke("a message that could not be read")
 
     def _broke(self, reason: str) -> None:
-        self._live = False
+        self.live = False
         self._changed = True
         if not self._asked and not self._full_form:
             self._asked, self._owed = True, reason

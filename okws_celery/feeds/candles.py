@@ -53,6 +53,7 @@ class CandleFeed:
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
+        self.live = True
         self._route = route
         self._key = route.key
         self._columns = columns(route.topic.channel.name)
@@ -74,17 +75,16 @@ class CandleFeed:
     def write(self, batch: Batch, push: Push) -> str:
         """Store the rows that are news, publish the candles that they close."""
         candles = [self._parsed(bytes(row)) for row in push.data]
-        if not candles:
-            return ""
         candles.sort(key=lambda candle: candle.ts)
-        self.first_ts = candles[0].ts
+        self.first_ts = 0
         if self._waiting and len(self._held) < _HELD:
             self._held += candles
             return ""
         self._waiting = False
         self._held += candles
         self._take_held(batch)
-        batch.mark(self)
+        if self._dirty:
+            batch.mark(self)
         return ""
 
     def render(self, batch: Batch) -> None:
@@ -107,15 +107,19 @@ class CandleFeed:
         if self._waiting:
             self.prepare(batch)
 
-    def interrupted(self, batch: Batch) -> None:  # noqa: ARG002
+    def interrupted(self, batch: Batch) -> None:
         """From here on the open candle's last known row may not be its last."""
         self._doubtful = True
 
     def _learn(self, reply: Any, batch: Batch) -> None:
         if not self._waiting:
             return
+        if reply is None:
+            self.prepare(batch)
+            return
         self._waiting = False
-        batch.mark(self)
+        if self._held:
+            batch.mark(self)
         if is_error(reply) or not reply:
             return
         try:
@@ -159,6 +163,7 @@ class CandleFeed:
             return
         else:
             self._grew = True
+        self.first_ts = self.first_ts or candle.ts
         self._dirty[candle.ts] = self._recent[candle.ts] = candle.row
         if len(self._recent) > _REMEMBERED:
             del self._recent[min(self._recent)]

@@ -25,6 +25,7 @@ class LatestFeed:
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
+        self.live = True
         self._route = route
         self._key = route.key
         self._read = RowReader("ts", *route.topic.channel.identity)

@@ -54,6 +54,7 @@ class LogFeed:
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
+        self.live = True
         self.repeats = 0
         """Rows that were there already."""
         self.reordered = 0
@@ -81,9 +82,7 @@ class LogFeed:
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
         rows = [self._parsed(bytes(row)) for row in push.data]
-        if not rows:
-            return ""
-        self.first_ts = rows[0].ts
+        self.first_ts = 0
         self._held += rows
         if self._waiting and len(self._held) < _HELD:
             return ""
@@ -107,8 +106,12 @@ class LogFeed:
     def _learn(self, reply: Any, batch: Batch) -> None:
         if not self._waiting:
             return
+        if reply is None:
+            self.prepare(batch)
+            return
         self._waiting = False
-        batch.mark(self)  # what was held goes out with the next batch
+        if self._held:
+            batch.mark(self)
         if is_error(reply) or not reply:
             return
         tail = list(entries(reply))
@@ -149,6 +152,7 @@ class LogFeed:
     def _append(self, batch: Batch, row: _Row) -> None:
         self._remember(row)
         self._last = self._entry_id(row)
+        self.first_ts = self.first_ts or row.ts
         self.last_ts = max(self.last_ts, row.ts)
         entry_id = f"{self._last[0]}-{self._last[1]}"
         batch.write("XADD", self._key, *self._limit, entry_id, "data", row.row)

@@ -67,12 +67,15 @@ class Feed(Protocol):
     last_ts: int
     """Exchange ms of the newest row written; 0 before the first."""
     first_ts: int
-    """Exchange ms of the first row of the latest push."""
+    """Exchange ms of the first row of the latest push that was news; 0 if none was, or while rows are held."""
+    live: bool
+    """Whether what readers find is good: false only for a book before its first snapshot, and for one that broke."""
 
     def prepare(self, batch: Batch) -> None:
         """Ask Redis for what must be known before the first row is written, such as the tail of a stream.
 
-        The batch is the session's one and only: the handler of the reply may write to it or mark itself in it.
+        The batch is the session's one and only: the handler of the reply may write to it or mark itself in it. None as
+        reply says that it was lost, though the batch arrived: the feed asks again.
         """
 
     def write(self, batch: Batch, push: Push) -> str:

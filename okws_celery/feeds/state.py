@@ -73,6 +73,7 @@ class StateFeed:
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
+        self.live = True
         self._route = route
         self._key = route.key
         self._log_key = route.key + "/log" if route.topic.channel.logged else ""
@@ -140,20 +141,23 @@ class StateFeed:
         if self._waiting:
             self.prepare(batch)
 
-    def interrupted(self, batch: Batch) -> None:  # noqa: ARG002
+    def interrupted(self, batch: Batch) -> None:
         """A snapshot that was under way will not be completed."""
         self._pages = None
 
     def _learn(self, reply: Any, batch: Batch) -> None:
         if not self._waiting:
             return
+        if reply is None:
+            self.prepare(batch)
+            return
         self._waiting = False
-        batch.mark(self)
         for field, row in pairs(None if is_error(reply) else reply).items():
             if field in self._rows or field in self._touched or not _belongs(self._route.topic, field, row):
                 continue
             if self._replaced:
                 self._changed[field] = None
+                batch.mark(self)
             else:
                 self._rows[field] = row.encode()
 

@@ -47,6 +47,7 @@ _WORKER_MS = 5_000
 PLACE_MS = 15_000
 """A place taken in a worker is given up when its session has not renewed it for this long."""
 _DISPATCH_MS = 5_000
+_POLL_S = 0.05
 
 _RAISE_CLOSED = (
     "if tonumber(ARGV[1]) > tonumber(redis.call('GET', KEYS[1]) or '0') then redis.call('SET', KEYS[1], ARGV[1]) end"
@@ -195,6 +196,16 @@ class Registry:
     def draw_ticket(self, name: str) -> int:
         """The next ticket: an open_ws whose ticket is below that of the last close_ws ends at once."""
         return int(self.redis.incr(self.keys(name).ticket))
+
+    @_store
+    def expect(self, name: str, ticket: int, deadline: int) -> None:
+        """An open_ws with this ticket is on its way until its deadline (Unix ms): calls that need it may wait."""
+        self.redis.set(self.keys(name).coming, ticket, px=max(1, deadline - now_ms()))
+
+    @_store
+    def arrived(self, name: str) -> None:
+        """The open_ws that was on its way has begun, or will not."""
+        self.redis.delete(self.keys(name).coming)
 
     @_store
     def mark_closed(self, name: str, ticket: int) -> None:
@@ -453,13 +464,23 @@ class Registry:
         """By a caller whose time is up: whether no worker has taken the command; then none ever will."""
         return bool(self.redis.set(self.keys(name).claim(command_id), "given up", nx=True, px=REPLY_MS * 10))
 
-    def require(self, name: str) -> SessionRecord:
-        """The record of an open session; NoSession (80011) if it is not open."""
+    def require(self, name: str, deadline: int = 0) -> SessionRecord:
+        """The record of an open session; NoSession (80011) if it is not open.
+
+        With a deadline (Unix ms) it waits for an open_ws that is on its way.
+        """
         record = self.session(name)
+        while (record is None or record.state != "open") and now_ms() < deadline and self._coming(name):
+            time.sleep(_POLL_S)
+            record = self.session(name)
         if record is None or record.state != "open":
             detail = f": {record.msg}" if record is not None and record.state == "refused" else ""
             raise NoSession(f"session {name!r} is not open{detail}")
         return record
+
+    @_store
+    def _coming(self, name: str) -> bool:
+        return bool(self.redis.exists(self.keys(name).coming))
 
     def _change(self, keys: ControlKeys, change: Callable[[Any], object] | None, command: Command) -> None:
         with self.redis.pipeline() as pipe:

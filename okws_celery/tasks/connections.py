@@ -134,6 +134,8 @@ def open_ws(
         # The supervisor's copies may well find that another was faster.
         faster = generation is not None and isinstance(problem, AlreadyOpen | NoSession)
         _log.log(logging.DEBUG if faster else logging.WARNING, "open_ws %s: %s", name, problem)
+        with suppress(StoreError):
+            app.registry.arrived(name)
         raise
 
 
@@ -164,7 +166,9 @@ class _Holding:
         ending: Ending | None
         try:
             self._take_place()
-            ending = self._session().run()
+            session = self._session()
+            app.registry.arrived(self._name)
+            ending = session.run()
         except _Full:
             ending = None
         finally:

@@ -30,8 +30,8 @@ def subscribe(
     late = too_late(deadline)
     if late is not None:
         return late
-    app.registry.require(name)
     deadline = deadline or now_ms() + int(app.okws.timeout_s * 1000)
+    app.registry.require(name, deadline)
     if not reply_to:
         command = Command("subscribe", deadline, topics=texts)
         app.registry.want(name, texts, owner, ttl, command)

@@ -40,7 +40,6 @@ class Bench:
         if prepare:
             self.feed.prepare(self.batch)
             self.flush()
-            self.batch.mark(self.feed)
             self.flush()
         return self.feed
 

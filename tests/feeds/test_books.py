@@ -143,11 +143,11 @@ def test_an_interruption_makes_it_stale_until_a_snapshot(books: Any) -> None:
     """Also when updates come first that would fit."""
     books.feed.interrupted(books.batch)
     books.flush()
-    assert state(books) == "stale"
+    assert (state(books), books.feed.live) == ("stale", False)
     assert books.push(message([], [level("99.9")], 10, 11), action="update") == ""
-    assert state(books) == "stale"
+    assert (state(books), books.feed.first_ts) == ("stale", 0)
     books.push(SNAPSHOT, action="snapshot")
-    assert state(books) == "live"
+    assert (state(books), books.feed.live, books.feed.first_ts) == ("live", True, 1000)
 
 
 def test_what_an_earlier_session_left_is_stale(books: Any) -> None:

@@ -116,7 +116,6 @@ def test_a_restart_does_not_announce_a_candle_again(candles: Any) -> None:
     candles.push(bar(1, "2"), flush=False)
     candles.push(bar(1, "3", "1"), flush=False)
     candles.flush()
-    candles.batch.mark(candles.feed)
     candles.flush()
     assert closed(candles) == [named(bar(1, "3", "1"))]
     assert candles.read() == [bar(0, "1", "1"), bar(1, "3", "1")]

@@ -67,7 +67,6 @@ def test_a_restart_does_not_write_again_what_is_there(trades: Any) -> None:
     trades.push(trade(6, T0 + 6), flush=False)
     trades.flush()
     assert trades.published() == [], "nothing is written before the tail is known"
-    trades.batch.mark(trades.feed)
     trades.flush()
     assert ids(trades) == [f"{T0 + n}-{n}" for n in range(1, 7)]
     assert [json.loads(row)["tradeId"] for _, row in trades.published()] == ["6"]
@@ -186,6 +185,29 @@ def test_a_row_with_a_time_far_ahead_does_not_shut_out_the_rest(bench: Any, monk
     assert [row["tradeId"] for row in bench.read()] == [str(n) for n in range(1, 30)]
 
 
+def test_a_lost_answer_is_asked_for_again(trades: Any) -> None:
+    """The batch arrived, its replies did not."""
+    trades.push(trade(1))
+    trades.start("trades:BTC-USDT", prepare=False)
+    trades.feed.prepare(trades.batch)
+    trades.push(trade(1), trade(2), flush=False)
+    (handler,) = trades.batch.seal()[1].values()
+    handler(None)
+    trades.flush()
+    trades.flush()
+    assert ids(trades) == [f"{T0}-1", f"{T0}-2"]
+
+
+def test_the_first_row_of_a_push_that_is_news_is_told(trades: Any) -> None:
+    """A GAP ends with it, not with a repeat of what was there before."""
+    trades.push(trade(1))
+    assert trades.feed.first_ts == T0
+    trades.push(trade(1))
+    assert trades.feed.first_ts == 0
+    trades.push(trade(1), trade(2, T0 + 5), trade(3, T0 + 6))
+    assert (trades.feed.first_ts, trades.feed.last_ts) == (T0 + 5, T0 + 6)
+
+
 def test_rewrite_asks_again_for_what_was_never_answered(trades: Any) -> None:
     """Redis refused the batch that carried the question."""
     trades.push(trade(1))
@@ -195,7 +217,6 @@ def test_rewrite_asks_again_for_what_was_never_answered(trades: Any) -> None:
     trades.push(trade(1), trade(2))
     trades.feed.rewrite(trades.batch)
     trades.flush()
-    trades.batch.mark(trades.feed)
     trades.flush()
     assert ids(trades) == [f"{T0}-1", f"{T0}-2"]
 

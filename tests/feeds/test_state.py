@@ -143,7 +143,6 @@ def test_a_snapshot_ends_what_an_earlier_session_left(bench: Any, answered: bool
     bench.push(position("4", "0"), eventType="event_update", flush=False)
     bench.push(position("1", "3"), eventType="snapshot", curPage=1, lastPage=True, flush=False)
     bench.flush()
-    bench.batch.mark(bench.feed)
     bench.flush()
     left = bench.hash()
     assert left.pop("x") == "no JSON"

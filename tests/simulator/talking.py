@@ -26,7 +26,9 @@ class Talk:
     def __enter__(self) -> Talk:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.ws.close(timeout=1)
 
     def send(self, text: str) -> None:
@@ -64,7 +66,11 @@ class Talk:
 
     def push(self, channel: str, inst_id: str = "") -> dict[str, Any]:
         """Read on until a push of this channel."""
-        return self.until(lambda said: is_push(said, channel) and said["arg"].get("instId", "") in (inst_id or said["arg"].get("instId", "")))
+        return self.until(
+            lambda said: (
+                is_push(said, channel) and said["arg"].get("instId", "") in (inst_id or said["arg"].get("instId", ""))
+            )
+        )
 
     def subscribe(self, *args: object) -> None:
         """Subscribe and read on until all are acked."""

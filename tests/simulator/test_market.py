@@ -88,16 +88,18 @@ def test_the_main_instruments_trade_and_move(inst_id: str) -> None:
     assert len({row["last"] for row in market.rows(f"tickers:{inst_id}")}) > 5
 
 
-@pytest.mark.parametrize("topic", ["books:BTC-USDT", "books-l2-tbt:ETH-USDT", "books50-l2-tbt:BTC-USDT-SWAP", "books-rpi:SOL-USDT"])
+@pytest.mark.parametrize(
+    "topic", ["books:BTC-USDT", "books-l2-tbt:ETH-USDT", "books50-l2-tbt:BTC-USDT-SWAP", "books-rpi:SOL-USDT"]
+)
 def test_books_merge_without_a_break(topic: str) -> None:
     """Snapshot and updates form a valid chain, never crossed, and never deeper than the channel."""
     market = Listener(topic)
-    market.run(30)
+    market.run(12)
     book = MergedBook()
     for push in market.of(topic):
         book.take(push)
         assert all(len(side) <= (50 if "50" in topic else 400) for side in book.sides.values())
-    assert book.updates > 100
+    assert book.updates > 50
     assert min(len(side) for side in book.sides.values()) > (49 if "50" in topic else 300)
     if not topic.startswith("books-rpi"):
         assert {row["checksum"] for row in market.rows(topic)} == {0}
@@ -311,13 +313,13 @@ def test_a_market_that_nobody_watched_has_gone_on() -> None:
 def test_a_quiet_book_beats_once_a_minute() -> None:
     """Where nothing changes for 60 s an empty update says so, with equal numbers; nothing else does."""
     market = Listener("books:XAUT-USDT", "trades:XAUT-USDT", "tickers:XAUT-USDT")
-    market.run(1200)
+    market.run(700)
     book = MergedBook()
     stamps = []
     for push in market.of("books:XAUT-USDT"):
         book.take(push)
         stamps.append(int(push["data"][0]["ts"]))
-    assert book.heartbeats > 3
+    assert book.heartbeats > 1
     assert max(later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)) <= 60_000
     assert len(market.rows("trades:XAUT-USDT")) < 20
 
@@ -371,7 +373,9 @@ def test_all_of_it_over_a_socket(sim: Simulator) -> None:
         talk.ask("subscribe", *(f"{channel}:BTC-USDT-SWAP" for channel in channels if channel != "index-tickers"))
         talk.ask("subscribe", "index-tickers:BTC-USDT", "status", "funding-rate:BTC-USDT-SWAP")
         wanted = {*channels, "status", "funding-rate"}
-        talk.until(lambda _: wanted <= {one["arg"]["channel"] for one in talk.got if "data" in one} and len(talk.got) > 100)
+        talk.until(
+            lambda _: wanted <= {one["arg"]["channel"] for one in talk.got if "data" in one} and len(talk.got) > 50
+        )
         book = MergedBook()
         for push in talk.got:
             if is_push(push, "books"):
@@ -385,11 +389,15 @@ def test_two_clients_get_the_same_bytes(sim: Simulator) -> None:
         for talk in (one, other):
             talk.subscribe("books:BTC-USDT")
         for talk in (one, other):
-            talk.until(lambda _, talk=talk: len(talk.got) > 30)
+            talk.until(lambda _, talk=talk: len(talk.got) > 12)
         updates = [
-            {push["data"][0]["seqId"]: push for push in talk.got if is_push(push, "books") and push["action"] == "update"}
+            {
+                push["data"][0]["seqId"]: push
+                for push in talk.got
+                if is_push(push, "books") and push["action"] == "update"
+            }
             for talk in (one, other)
         ]
         common = updates[0].keys() & updates[1].keys()
-        assert len(common) > 15
+        assert len(common) > 5
         assert all(updates[0][seq_id] == updates[1][seq_id] for seq_id in common)

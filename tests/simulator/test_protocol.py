@@ -336,4 +336,6 @@ def test_a_login_is_in_force_when_its_ack_has_gone_out() -> None:
     early = talk.receive('{"op":"subscribe","args":[{"channel":"account"}]}', 1_700_000_000)[1]
     assert '"60011"' in early[1].text
     talk.carried_out(ack)
-    assert talk.receive('{"op":"subscribe","args":[{"channel":"account"}]}', 1_700_000_000)[1][0].then is Then.SUBSCRIBED
+    assert (
+        talk.receive('{"op":"subscribe","args":[{"channel":"account"}]}', 1_700_000_000)[1][0].then is Then.SUBSCRIBED
+    )

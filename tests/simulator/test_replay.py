@@ -1,0 +1,174 @@
+"""Recorded sessions are replayed byte for byte, for what is subscribed, on whichever path."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.talking import Talk
+from waiting import eventually
+
+from okws_celery.errors import BadCommand
+from okws_celery.simulator import Simulator
+
+GENUINE = [
+    "cryptofeed-okx-v5-2022-05-13",
+    "cryptofeed-okex-v5-2021-07-22",
+    "cryptofeed-okcoin-v5-2023-05-27",
+]
+
+
+def recorded(file: Path) -> list[tuple[dict[str, str], str, float]]:
+    """Argument, text and time of every recorded frame of data, read independently of the project."""
+    frames = []
+    for line in file.read_text().splitlines():
+        entry = json.loads(line)
+        if entry["dir"] == "in" and "event" not in (said := json.loads(entry["raw"])):
+            frames.append((said["arg"], entry["raw"], entry["recv"]))
+    return frames
+
+
+def arguments(frames: list[tuple[dict[str, str], str, float]]) -> list[dict[str, str]]:
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(arg.items()) for arg, _, _ in frames)]
+
+
+def read_data(talk: Talk, count: int) -> list[str]:
+    texts: list[str] = []
+    while len(texts) < count:
+        text = talk.read()
+        if '"event"' not in text[:40]:
+            texts.append(text)
+    return texts
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A recording of six frames of two topics, with an odd but legal spelling that must survive."""
+    lines: list[dict[str, Any]] = [
+        {"recv": 100.0, "dir": "open", "line": 1},
+        {"recv": 100.1, "dir": "out", "line": 2, "raw": '{"op":"subscribe"}'},
+        {
+            "recv": 100.2,
+            "dir": "in",
+            "line": 3,
+            "raw": '{"event":"subscribe","arg":{"channel":"tickers","instId":"A-B"}}',
+        },
+    ]
+    for number in range(6):
+        inst_id = "A-B" if number % 2 else "C-D"
+        raw = f'{{ "data":[{{"n": "{number}.0", "é":"\\u00e9"}}], "arg":{{"instId":"{inst_id}","channel":"tickers"}} }}'
+        lines.append({"recv": 100.3 + number / 10, "dir": "in", "line": 4 + number, "raw": raw})
+    file = tmp_path / "replay.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.mark.parametrize("name", GENUINE)
+@pytest.mark.parametrize(("path", "pace"), [("public", "max"), ("business", "max"), ("public", 30)])
+def test_a_capture_comes_back_byte_for_byte(captures: Path, name: str, path: str, pace: str | float) -> None:
+    """All frames of all topics, in one request: exactly what was recorded, in its order."""
+    file = captures / name / "replay.jsonl"
+    frames = recorded(file)
+    with Simulator(replay=file, pace=pace) as sim, Talk(f"{sim.ws_url}/{path}") as talk:
+        talk.ask("subscribe", *arguments(frames))
+        assert read_data(talk, len(frames)) == [text for _, text, _ in frames]
+        assert sim.pending() == 0
+
+
+def test_each_request_gets_all_of_its_frames(captures: Path) -> None:
+    """Topics subscribed one by one, over two connections on different paths, each get all of theirs in order."""
+    file = captures / GENUINE[0] / "replay.jsonl"
+    frames = recorded(file)
+    with Simulator(replay=file, pace="max") as sim:
+        with Talk(sim.ws_url + "/public") as one, Talk(sim.ws_url + "/business") as other:
+            wanted = {id(one): [], id(other): []}
+            for index, arg in enumerate(arguments(frames)):
+                talk = (one, other)[index % 2]
+                talk.ask("subscribe", arg)
+                wanted[id(talk)].append(arg)
+            for talk in (one, other):
+                mine = {str(arg): [text for one, text, _ in frames if one == arg] for arg in wanted[id(talk)]}
+                got = read_data(talk, sum(map(len, mine.values())))
+                for arg, texts in mine.items():
+                    assert [text for text in got if str(json.loads(text)["arg"]) == arg] == texts
+
+
+def test_only_what_is_subscribed_and_nothing_else(small: Path) -> None:
+    """One topic of two: only its frames; the recorded acks are not sent again, ours are, with a connId."""
+    with Simulator(replay=small, pace="max") as sim, Talk(sim.ws_url + "/private") as talk:
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"}, {"channel": "tickers", "instId": "X-Y"}, id="1")
+        assert set(talk.next()) == {"id", "event", "arg", "connId"}
+        assert talk.next()["code"] == "60018"
+        texts = read_data(talk, 3)
+        assert [json.loads(text)["data"][0]["n"] for text in texts] == ["1.0", "3.0", "5.0"]
+        assert texts[0] == '{ "data":[{"n": "1.0", "é":"\\u00e9"}], "arg":{"instId":"A-B","channel":"tickers"} }'
+        talk.send("ping")
+        assert talk.read() == "pong"
+
+
+def test_a_topic_subscribed_again_begins_anew(small: Path) -> None:
+    """After an unsubscription the rest is not sent; the next subscription starts with the first frame."""
+    arg = {"channel": "tickers", "instId": "C-D"}
+    with Simulator(replay=small, pace="recorded") as sim, Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", arg)
+        assert json.loads(read_data(talk, 1)[0])["data"][0]["n"] == "0.0"
+        talk.ask("unsubscribe", arg)
+        talk.event("unsubscribe")
+        assert sim.pending() == 0
+        talk.ask("subscribe", arg)
+        assert [json.loads(text)["data"][0]["n"] for text in read_data(talk, 3)] == ["0.0", "2.0", "4.0"]
+
+
+def test_the_recorded_pace_is_kept(small: Path) -> None:
+    """At recorded pace the last frame does not come before its time."""
+    with Simulator(replay=small) as sim, Talk(sim.ws_url + "/public") as talk:
+        begun = time.monotonic()
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"}, {"channel": "tickers", "instId": "C-D"})
+        read_data(talk, 6)
+        assert time.monotonic() - begun >= 0.49
+
+
+def test_at_full_speed_it_waits_for_the_reader(tmp_path: Path) -> None:
+    """A reader that does not read is not flooded: what was recorded waits, and nothing of it is lost."""
+    file = tmp_path / "long.jsonl"
+    raw = json.dumps({"arg": {"channel": "tickers", "instId": "A-B"}, "data": [{"filler": "x" * 20_000}]})
+    file.write_text("".join(json.dumps({"recv": n, "dir": "in", "line": n, "raw": raw}) + "\n" for n in range(500)))
+    with Simulator(replay=file, pace="max") as sim, Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"})
+        waiting = eventually(lambda: sim.subscribed("tickers:A-B") and sim.pending(), what="the replay has begun")
+        assert waiting > 20
+        assert len(read_data(talk, 500)) == 500
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no frame"),
+        ("not json\n", "line 1"),
+        ('{"dir":"in"}\n', "line 1"),
+        ('{"recv":1,"dir":"open"}\n', "no frame"),
+    ],
+)
+def test_a_file_that_is_no_recording(tmp_path: Path, content: str, said: str) -> None:
+    """What is not a recording is refused with its name and what is wrong, before anything listens."""
+    file = tmp_path / "broken.jsonl"
+    file.write_text(content)
+    with pytest.raises(BadCommand, match=said) as refused:
+        Simulator(replay=file).start()
+    assert str(file) in str(refused.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A missing file is named."""
+    with pytest.raises(BadCommand, match="No such file"):
+        Simulator(replay=tmp_path / "none.jsonl").start()
+
+
+@pytest.mark.parametrize("pace", ["fast", "0", "-1", "nan", 0])
+def test_a_pace_that_is_none(pace: str | float) -> None:
+    """A pace is recorded, max or a factor above 0."""
+    with pytest.raises(BadCommand, match="recorded, max or a factor"):
+        Simulator(pace=pace)
