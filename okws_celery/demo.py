@@ -25,7 +25,7 @@ import redis
 
 from okws_celery import children, embedded
 from okws_celery.demo_table import Screen, screen_for
-from okws_celery.errors import ALREADY_OPEN, DONE, NO_WORKER, Answer, OkwsError, StoreError
+from okws_celery.errors import BAD_COMMAND, DONE, NO_WORKER, UNKNOWN_OUTCOME, Answer, BadCommand, OkwsError, StoreError
 from okws_celery.keys import check_name
 from okws_celery.settings import Settings, load
 from okws_celery.store import connect
@@ -140,14 +140,14 @@ class _Demo:
         self.house.callback(self.client.close)
         if not exchange:
             _say("exchange", self.settings.endpoints({}).ws_url)
+        if self.client.status(name)["errorCode"] == DONE:
+            raise NotStarted(f"session {name!r} is open already on this Redis; --session takes another name")
+        self.house.callback(self._close_session)
         urls = (exchange.get("ws"), exchange.get("rest"))
         deadline = time.monotonic() + _START_S
         answer = self._ask(lambda: self.client.open_ws(name, ws_url=urls[0], rest_url=urls[1]))
         while answer["errorCode"] == NO_WORKER and time.monotonic() < deadline:
             answer = self._ask(lambda: self.client.open_ws(name, ws_url=urls[0], rest_url=urls[1]))
-        if answer["errorCode"] == ALREADY_OPEN:
-            raise NotStarted(f"session {name!r} is open already on this Redis; --session takes another name")
-        self.house.callback(self._close_session)
         _expect(answer, f"session {name!r}")
         topics = [f"{channel}:{instrument}" for instrument in INSTRUMENTS for channel in CHANNELS]
         _expect(self._ask(lambda: self.client.subscribe(name, topics)), "subscribe")
@@ -253,6 +253,11 @@ def _ready_line(simulator: children.Child) -> dict[str, str] | None:
 
 def _expect(answer: Answer, what: str) -> None:
     if answer["errorCode"] == DONE:
+        return
+    if answer["errorCode"] == BAD_COMMAND:
+        raise BadCommand(answer["message"])
+    if answer["errorCode"] == UNKNOWN_OUTCOME:  # the exchange is slow, or cannot be reached yet
+        _say("exchange", f"{answer['message']}; the session goes on trying")
         return
     refused = [
         f"{topic}: {each['message']}" for topic, each in answer.get("topics", {}).items() if each["errorCode"] != DONE

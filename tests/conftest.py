@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from certificates import Certificate, make_certificate
 
 from okws_celery import embedded
 
@@ -50,6 +51,12 @@ def captures() -> Path:
     folder = Path(named)
     assert any(folder.glob("*/replay.jsonl")), f"OKWS_CAPTURES {named}: no */replay.jsonl in it"
     return folder
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """For wss on 127.0.0.1."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

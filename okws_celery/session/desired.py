@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import hiredis
 
 from okws_celery.keys import ControlKeys, NamespaceKeys
 from okws_celery.store.batch import Batch
@@ -13,6 +16,7 @@ from okws_celery.store.registry import Command, SessionRecord, wanted_field
 __all__ = ["Desired"]
 
 _VERSION = "version"
+_log = logging.getLogger(__name__)
 
 
 class Desired:
@@ -87,7 +91,9 @@ class Desired:
 
     # -- replies
 
-    def _session(self, reply: list[bytes | None]) -> None:
+    def _session(self, reply: Any) -> None:
+        if _is_error(reply):
+            return
         state, generation = reply
         if state in (b"closed", b"refused"):
             self._on_state("closed")
@@ -96,15 +102,17 @@ class Desired:
         elif state is None:
             self._on_state("vanished")
 
-    def _compare(self, version: bytes | None) -> None:
-        if (version or b"") != self._version:
+    def _compare(self, version: Any) -> None:
+        if not _is_error(version) and (version or b"") != self._version:
             self._look_again = True
 
-    def _compare_commands(self, count: int) -> None:
-        if count:
+    def _compare_commands(self, count: Any) -> None:
+        if count == 1:
             self._look_again = True
 
-    def _wanted(self, reply: list[bytes]) -> None:
+    def _wanted(self, reply: Any) -> None:
+        if _is_error(reply):
+            return
         fields = dict(zip(reply[::2], reply[1::2], strict=True))
         version = fields.pop(_VERSION.encode(), b"")
         if int(version or 0) < int(self._version or 0):
@@ -115,13 +123,28 @@ class Desired:
         topics: dict[str, dict[str, int]] = {}
         for key, expiry in fields.items():
             topic, _, owner = key.decode().rpartition(" ")
-            topics.setdefault(topic, {})[owner] = int(expiry)
+            topics.setdefault(topic, {})[owner] = int(expiry) if expiry.isdigit() else 0
         self.topics = topics
         self._on_topics(topics)
 
-    def _commands(self, reply: list[bytes]) -> None:
+    def _commands(self, reply: Any) -> None:
+        if _is_error(reply):
+            return
         for text in reply:
-            self._on_command(Command.of(text))
+            try:
+                command = Command.of(text)
+            except (TypeError, ValueError) as problem:
+                _log.warning("a command was not understood: %s", problem)
+            else:
+                self._on_command(command)
+
+
+def _is_error(reply: Any) -> bool:
+    """Whether somebody has put something of another type under our key; told once a look, and what we know stays."""
+    if isinstance(reply, hiredis.ReplyError):
+        _log.error("the registry cannot be read: %s", reply)
+        return True
+    return False
 
 
 def _flat(record: SessionRecord) -> Iterable[Any]:

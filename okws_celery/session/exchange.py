@@ -96,6 +96,8 @@ class Exchange:
 
     def join(self, topic: Topic) -> None:
         """Subscribe a topic that is on the board."""
+        if topic.arg in self._leaving:
+            self._gone(self._leaving.pop(topic.arg))  # it will be left and subscribed again
         if topic.channel.login and self._credentials is None:
             self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
             return

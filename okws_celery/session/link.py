@@ -199,6 +199,9 @@ class Link:
 
         Closing the socket with pushes unread would reset the connection, and the close frame might be lost with it.
         """
+        if self.state is LinkState.CONNECTING:
+            self.attempt += 1  # what the helper brings is not wanted any more
+            self.shut()
         if self._ws is None or self.state is LinkState.CLOSING:
             return
         self.state = LinkState.CLOSING

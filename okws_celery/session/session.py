@@ -297,8 +297,9 @@ class Session:
         elif self._begun:
             self._desired.look(self._batch)
 
-    def _was_seen(self, reply: list[bytes]) -> None:
-        self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
+    def _was_seen(self, reply: Any) -> None:
+        if isinstance(reply, list):
+            self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
 
     def _registry_says(self, what: str) -> None:
         match what:

@@ -84,7 +84,7 @@ class _Ticker(Stream):
     def opening(self) -> str:
         return self._push(ticker_text(self.engine))
 
-    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
+    def news(self, ts_ms: int) -> Iterator[str]:
         mark = self._mark()
         if mark != self._seen:
             self._seen = mark
@@ -98,7 +98,7 @@ class _Ticker(Stream):
 
 
 class _Trades(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
+    def news(self, ts_ms: int) -> Iterator[str]:
         one = self.one
         for trade in self.engine.trades:
             yield self._push(
@@ -110,7 +110,7 @@ class _Trades(Stream):
 
 
 class _TradesAll(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
+    def news(self, ts_ms: int) -> Iterator[str]:
         one = self.one
         for trade in self.engine.trades:
             price = decimal_text(trade.price, one.tick_decimals)
@@ -143,7 +143,7 @@ class _Candle(Stream):
                 yield self._row(candle, confirmed=True)
         yield from super().after(ts_ms)
 
-    def news(self, ts_ms: int) -> Iterator[str]:  # noqa: ARG002
+    def news(self, ts_ms: int) -> Iterator[str]:
         mark = self._mark()
         if mark != self._seen:
             self._seen = mark

@@ -74,7 +74,7 @@ class Recording:
         if not self.frames:
             raise BadCommand(f"replay {str(path)!r}: no frame of a v5 channel is in it")
 
-    def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:  # noqa: ARG002
+    def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
         """Whatever was recorded can be had on every path and without login; the rest is 60018."""
         arg = _arg(said)
         if arg not in self.frames:

@@ -210,7 +210,11 @@ class Registry:
     @_store
     def mark_closed(self, name: str, ticket: int) -> None:
         """From now on every open_ws with a lower ticket ends at once, whoever holds it."""
-        self.redis.eval(_RAISE_CLOSED, 1, self.keys(name).closed, ticket)
+        keys = self.keys(name)
+        with self.redis.pipeline() as pipe:
+            pipe.eval(_RAISE_CLOSED, 1, keys.closed, ticket)
+            pipe.delete(keys.coming)
+            pipe.execute()
 
     @_store
     def acquire(self, name: str, token: str) -> bool:

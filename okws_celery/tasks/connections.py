@@ -80,7 +80,7 @@ class OpenWs(Task):  # type: ignore[misc]
             app.registry,
             given.pop("name"),
             given.pop("auth_params", None),
-            {key: given[key] for key in given.keys() - {"deadline", "generation", "reply_to"}},
+            {key: given[key] for key in given.keys() - {"ticket", "deadline", "generation", "reply_to"}},
             given.get("deadline") or deadline_of(options),
             given.get("reply_to") or "",
         )

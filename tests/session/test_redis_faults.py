@@ -130,3 +130,15 @@ def test_no_redis_at_the_start(tmp_path: Path, simulator: Simulator, free_port: 
         server.stop()
         assert held.join(15) is not None
     eventually(lambda: simulator.connections() == [])
+
+
+def test_strange_things_under_our_keys(held: Held, simulator: Simulator) -> None:
+    """A command or a wish that makes no sense, or a key of another type, does not end the session."""
+    held.redis.rpush(held.keys.commands, "not json", '{"op": 3}')
+    held.redis.hset(held.keys.wanted, mapping={"nonsense here -": "x", "tickers:ETH-USDT -": "y"})
+    held.redis.hincrby(held.keys.wanted, "version", 1)
+    simulator.wait_subscribed("tickers:ETH-USDT")
+    held.redis.delete(held.data.of("tickers:BTC-USDT"))
+    held.redis.set(held.data.of("tickers:BTC-USDT"), "a string")
+    assert held.subscribe("tickers:SOL-USDT")["errorCode"] == 80000
+    assert held.ending is None

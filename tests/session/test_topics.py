@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 from session.holding import DEMO, Held
@@ -69,8 +70,6 @@ class TestSubscribe:
         """One subscription at the exchange, an answer for each caller."""
         simulator.fault("late_ack", arg="tickers:BTC-USDT", op="subscribe", seconds=0.5)
         held = hold()
-        import threading
-
         said: list[int] = []
         threads = [
             threading.Thread(target=lambda: said.append(held.subscribe("tickers:BTC-USDT")["errorCode"])) for _ in range(5)
@@ -116,8 +115,13 @@ class TestUnsubscribe:
         held = hold()
         held.subscribe("tickers:BTC-USDT")
         simulator.fault("late_ack", arg="tickers:BTC-USDT", op="unsubscribe", seconds=0.7)
-        assert held.unsubscribe("tickers:BTC-USDT", wait=0.2) == {}
+        left: list[int] = []
+        leaving = threading.Thread(target=lambda: left.append(held.unsubscribe("tickers:BTC-USDT")["errorCode"]))
+        leaving.start()
+        eventually(lambda: simulator.requests[-1].op == "unsubscribe")
         assert held.subscribe("tickers:BTC-USDT")["errorCode"] == 80000
+        leaving.join()
+        assert left == [80000]
         assert simulator.subscribed("tickers:BTC-USDT") == 1
         held.redis.delete(held.data.of("tickers:BTC-USDT"))
         eventually(lambda: held.redis.hget(held.data.of("tickers:BTC-USDT"), "last"))

@@ -267,8 +267,6 @@ def test_a_trickle_ends(sim: Simulator) -> None:
 def test_garbage_does_not_end_the_connection(sim: Simulator, kind: str) -> None:
     """Rubbish is sent as a whole frame, or as fragments of one message; the connection goes on after it."""
     with Talk(sim.ws_url + "/public") as talk:
-        talk.ws.frame_buffer.skip_utf8_validation = True
-        talk.ws.cont_frame.skip_utf8_validation = True
         assert sim.fault("garbage", kind=kind).hits == 1
         _, data = talk.ws.recv_data()
         match kind:

@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections import defaultdict
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_the_main_instruments_trade_and_move(inst_id: str) -> None:
     assert len(market.rows(f"trades:{inst_id}")) > 40
     stamps = [int(row["ts"]) for row in market.rows(f"tickers:{inst_id}")]
     assert len(stamps) > 60
-    assert all(later - earlier >= 100 for earlier, later in zip(stamps[1:], stamps[2:], strict=False))
+    assert all(later - earlier >= 100 for earlier, later in pairwise(stamps[1:]))
     assert len({row["last"] for row in market.rows(f"tickers:{inst_id}")}) > 5
 
 
@@ -162,7 +163,7 @@ def test_checksums_when_they_are_wanted() -> None:
 
 
 def test_both_trade_channels_tell_of_the_same_trades() -> None:
-    """`trades` sums up what `trades-all` has one by one: `count` of them, the newest id, the size of all; ids rise by 1."""
+    """`trades` sums up what `trades-all` has one by one: `count` of them, the newest id, the size of all."""
     market = Listener("trades:BTC-USDT", "trades-all:BTC-USDT")
     market.run(60)
     single = {int(row["tradeId"]): row for row in market.rows("trades-all:BTC-USDT")}
@@ -222,7 +223,7 @@ def test_a_candle_closes_on_time_and_at_most_once_a_second_before() -> None:
     market = Listener("candle1m:BTC-USDT")
     market.run(200)
     rows = market.rows("candle1m:BTC-USDT")
-    for earlier, later in zip(rows, rows[1:], strict=False):
+    for earlier, later in pairwise(rows):
         assert (earlier[0] == later[0]) is (earlier[8] == "0")
     confirmed = [row for row in rows if row[8] == "1"]
     assert len(confirmed) == 3
@@ -244,7 +245,7 @@ def test_rest_and_socket_have_the_same_candles() -> None:
         if bar == "1s":
             continue
         rows = candles.rows(bar, before_ms=1 << 62, after_ms=0, limit=120)
-        for newer, older in zip(rows, rows[1:], strict=False):
+        for newer, older in pairwise(rows):
             assert bar_bounds(bar, int(older[0])) == (int(older[0]), int(newer[0]))
             assert older[4] == newer[1], (bar, older, newer)
         assert [row[8] for row in rows] == ["0"] + ["1"] * (len(rows) - 1)
@@ -306,7 +307,7 @@ def test_a_market_that_nobody_watched_has_gone_on() -> None:
     assert int(market.rows("trades:BTC-USDT")[-1]["tradeId"]) > old_id + 100
     rows = market.source.engine("BTC-USDT").candles.rows("1m", before_ms=1 << 62, after_ms=0, limit=200)
     assert [int(row[0]) for row in rows] == list(range(int(rows[0][0]), int(rows[0][0]) - 200 * 60_000, -60_000))
-    assert all(newer[1] == older[4] for newer, older in zip(rows, rows[1:], strict=False))
+    assert all(newer[1] == older[4] for newer, older in pairwise(rows))
     assert sum(row[5] != "0" for row in rows[:100]) > 90
 
 
@@ -320,7 +321,7 @@ def test_a_quiet_book_beats_once_a_minute() -> None:
         book.take(push)
         stamps.append(int(push["data"][0]["ts"]))
     assert book.heartbeats > 1
-    assert max(later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)) <= 60_000
+    assert max(later - earlier for earlier, later in pairwise(stamps)) <= 60_000
     assert len(market.rows("trades:XAUT-USDT")) < 20
 
 
@@ -338,7 +339,7 @@ def test_one_value_channels_begin_at_once_and_keep_their_pace() -> None:
     for topic, least_ms in topics.items():
         stamps = [int(row["ts"]) for row in market.rows(topic)]
         assert len(stamps) >= 3, topic
-        assert all(later - earlier >= least_ms for earlier, later in zip(stamps[1:], stamps[2:], strict=False)), topic
+        assert all(later - earlier >= least_ms for earlier, later in pairwise(stamps[1:])), topic
     mark = Decimal(market.rows("mark-price:BTC-USDT-SWAP")[-1]["markPx"])
     index = Decimal(market.rows("index-tickers:BTC-USDT")[-1]["idxPx"])
     limit = market.rows("price-limit:BTC-USDT-SWAP")[-1]

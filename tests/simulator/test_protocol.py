@@ -245,7 +245,7 @@ def test_private_without_login_is_acked_and_then_refused(sim: Simulator) -> None
 
 
 def test_deep_books_want_a_login_and_push_out_the_smaller(sim: Simulator) -> None:
-    """`books-l2-tbt`: 60011 before login; after it, `books` of the instrument is unsubscribed by the server, and 64004."""
+    """`books-l2-tbt` is 60011 before login; then the server unsubscribes `books`, and refuses it anew with 64004."""
     with Talk(sim.ws_url + "/public") as talk:
         talk.ask("subscribe", "books-l2-tbt:BTC-USDT")
         assert talk.event("error")["code"] == "60011"

@@ -82,18 +82,19 @@ def test_each_request_gets_all_of_its_frames(captures: Path) -> None:
     """Topics subscribed one by one, over two connections on different paths, each get all of theirs in order."""
     file = captures / GENUINE[0] / "replay.jsonl"
     frames = recorded(file)
-    with Simulator(replay=file, pace="max") as sim:
-        with Talk(sim.ws_url + "/public") as one, Talk(sim.ws_url + "/business") as other:
-            wanted = {id(one): [], id(other): []}
-            for index, arg in enumerate(arguments(frames)):
-                talk = (one, other)[index % 2]
+    with (
+        Simulator(replay=file, pace="max") as sim,
+        Talk(sim.ws_url + "/public") as one,
+        Talk(sim.ws_url + "/business") as other,
+    ):
+        for number, talk in enumerate((one, other)):
+            wanted = arguments(frames)[number::2]
+            for arg in wanted:
                 talk.ask("subscribe", arg)
-                wanted[id(talk)].append(arg)
-            for talk in (one, other):
-                mine = {str(arg): [text for one, text, _ in frames if one == arg] for arg in wanted[id(talk)]}
-                got = read_data(talk, sum(map(len, mine.values())))
-                for arg, texts in mine.items():
-                    assert [text for text in got if str(json.loads(text)["arg"]) == arg] == texts
+            recorded_for = {str(arg): [text for said, text, _ in frames if said == arg] for arg in wanted}
+            got = read_data(talk, sum(map(len, recorded_for.values())))
+            for arg, texts in recorded_for.items():
+                assert [text for text in got if str(json.loads(text)["arg"]) == arg] == texts
 
 
 def test_only_what_is_subscribed_and_nothing_else(small: Path) -> None:

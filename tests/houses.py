@@ -1,0 +1,99 @@
+"""A Redis, an exchange and a worker that tests run against, and programs that use them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers import ROOT, Worker
+
+import okws_celery
+from okws_celery.settings import load
+from okws_celery.simulator import Simulator
+from okws_celery.store.registry import Registry
+from okws_celery.sync import Client
+
+__all__ = ["ACCOUNT", "Finished", "House", "Shared"]
+
+ACCOUNT = {"apiKey": "demo", "secret": "demo-secret", "password": "demo-pass"}
+"""The simulator's own account."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class House:
+    """A Redis, an exchange, and what a process needs in its environment to use them."""
+
+    redis_url: str
+    simulator: Simulator
+    folder: Path
+    secret_key_file: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The settings of a process."""
+        return {
+            "OKWS_REDIS_URL": self.redis_url,
+            "OKWS_WS_URL": self.simulator.ws_url,
+            "OKWS_REST_URL": self.simulator.rest_url,
+            "OKWS_SECRET_KEY_FILE": self.secret_key_file,
+        }
+
+    def worker(self, *options: str, name: str = "", **variables: str) -> Worker:
+        """A worker that is not started yet. It says everything that it can say."""
+        given = {key: value for key, value in (self.variables | variables).items() if key != "OKWS_REDIS_URL"}
+        return Worker(self.folder, self.redis_url, "-l", "debug", *options, name=name, **given)
+
+    def client(self, timeout: float = 10.0) -> Client:
+        """A client of this Redis."""
+        return okws_celery.client(settings=load(self.variables), timeout=timeout)
+
+    def registry(self) -> Registry:
+        """The registry, to look at."""
+        return Registry(load(self.variables))
+
+    def run(self, *command: str, timeout: float = 60.0, cwd: Path | None = None, **variables: str) -> Finished:
+        """Run a program with these settings, from a folder that has nothing of this project."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("OKWS_", "CELERY_"))}
+        done = subprocess.run(
+            command,
+            env=kept | self.variables | {"PYTHONPATH": str(ROOT)} | variables,
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def python(self, program: str, timeout: float = 60.0, cwd: Path | None = None, **variables: str) -> str:
+        """What a Python program printed; it must end well."""
+        done = self.run(sys.executable, "-c", textwrap.dedent(program), timeout=timeout, cwd=cwd, **variables)
+        assert done.status == 0, done.errors
+        return done.output
+
+    def celery(self, *arguments: str, **variables: str) -> Finished:
+        """Run `celery -A okws_celery ...`."""
+        return self.run(sys.executable, "-m", "celery", "-A", "okws_celery", *arguments, **variables)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A running house with a worker, which many tests use at once: they take names of their own and leave it as it is."""
+
+    house: House
+    worker: Worker
+    client: Client
+    registry: Registry

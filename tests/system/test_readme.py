@@ -1,0 +1,123 @@
+"""The README's programs, run as they stand there, and its Chinese sister, which must say the same."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from waiting import eventually
+
+from okws_celery import children
+from okws_celery.settings import _FIELDS
+from okws_celery.simulator import Simulator
+
+ROOT = Path(__file__).parent.parent.parent
+ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+
+Shell = Callable[[str], str]
+
+
+def programs(text: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def outline(text: str) -> list[tuple[str, int]]:
+    """What a translation keeps: headings by level, code by its length, table rows by their columns."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            found.append((line.split()[0], 0))
+        elif line.startswith("|"):
+            found.append(("|", line.count("|")))
+        elif line.startswith("```"):
+            found.append((line, 0))
+    return found
+
+
+@pytest.fixture
+def shell(redis_url: str, simulator: Simulator, tmp_path: Path) -> Iterator[Shell]:
+    """Runs a program in a folder elsewhere, while a worker runs as the README starts it."""
+    environ = os.environ | {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": simulator.ws_url}
+    command = [sys.executable, "-m", "celery", "-A", "okws_celery", "worker"]
+    worker = children.start("worker", command, tmp_path / "worker.log", environ)
+
+    def run(program: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+            env=environ,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    try:
+        eventually(lambda: any("ready" in line for line in worker.last_lines(100)), 60, "the worker is ready")
+        yield run
+    finally:
+        worker.stop()
+
+
+def test_ten_lines_of_the_client(shell: Shell) -> None:
+    """Open, subscribe, read a ticker and candles, close: each line does what the page says."""
+    lines = [ast.literal_eval(line) for line in shell(programs(ENGLISH)[0]).splitlines()]
+    opened, subscribed, ticker, candles, status, closed = lines
+    assert [line["errorCode"] for line in (opened, subscribed, status, closed)] == [80000] * 4, lines
+    assert list(subscribed["topics"]) == ["tickers:BTC-USDT", "candle1m:BTC-USDT"]
+    assert ticker["instId"] == "BTC-USDT"
+    assert float(ticker["last"]) > 0
+    assert 1 <= len(candles) <= 3
+    assert status["status"] == "CONNECTED"
+
+
+def test_the_same_by_tasks(shell: Shell) -> None:
+    """From any program, `delay` opens, subscribes, lists and closes."""
+    subscribed, servers, closed = [ast.literal_eval(line) for line in shell(programs(ENGLISH)[1]).splitlines()]
+    assert [line["errorCode"] for line in (subscribed, servers, closed)] == [80000] * 3
+    assert servers["message"] == ["tests"]
+
+
+class TestPages:
+    def test_programs_can_be_read_by_python(self) -> None:
+        """No block has a slip of the pen."""
+        assert len(programs(ENGLISH)) == 4
+        for program in programs(ENGLISH):
+            compile(program, "README.md", "exec")
+
+    def test_both_languages_have_the_same_code(self) -> None:
+        """Blocks differ in their comments only."""
+        english, chinese = programs(ENGLISH), programs(CHINESE)
+        assert [ast.dump(ast.parse(text)) for text in english] == [ast.dump(ast.parse(text)) for text in chinese]
+
+    def test_both_languages_have_the_same_outline(self) -> None:
+        """Headings, tables and blocks follow each other alike; what stands in code style is the same."""
+        assert outline(ENGLISH) == outline(CHINESE)
+        names = re.compile(r"`((?:okex|okws)/[^`]+|OKWS_[A-Z_]+[^`]*|make [^`]+)`")
+        assert sorted(names.findall(ENGLISH)) == sorted(names.findall(CHINESE))
+
+    def test_every_setting_is_in_the_table(self) -> None:
+        """A setting that nobody can find is none."""
+        variables = {item.metadata["variable"] for item in _FIELDS.values()}
+        for page in (ENGLISH, CHINESE):
+            table = "\n".join(line for line in page.splitlines() if line.startswith("| OKWS_"))
+            assert variables <= set(re.findall(r"OKWS_[A-Z_]+[A-Z]", table))
+
+    @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda path: path.name)
+    def test_links_lead_somewhere(self, page: Path) -> None:
+        """Every link to a file of the project has that file, and the heading if it names one."""
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+            there = (page.parent / target).resolve() if target else page
+            assert there.exists(), target
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings]
