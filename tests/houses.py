@@ -91,7 +91,7 @@ class House:
 
 @dataclass(frozen=True)
 class Shared:
-    """A running house with a worker, which many tests use at once: they take names of their own and leave it as it is."""
+    """A house with a worker that many tests use: they take names of their own and leave it as they found it."""
 
     house: House
     worker: Worker

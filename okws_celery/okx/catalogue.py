@@ -140,8 +140,17 @@ _CANDLE_ROWS: list[tuple[Any, ...]] = [
 ]
 # fmt: on
 
+_UNIT_S = {"s": 1, "m": 60, "H": 3_600, "D": 86_400, "W": 7 * 86_400, "M": 31 * 86_400}
+
+
+def _bar_silence_s(name: str, bar: str) -> int:
+    """A bar is pushed when it closes, also without a trade; of spreads that is not known, so any silence is legal."""
+    plain = bar.removesuffix("utc")
+    return 0 if name.startswith("sprd") else int(plain[:-1]) * _UNIT_S[plain[-1]] + 65
+
+
 CATALOGUE: dict[str, Channel] = {row[0]: _channel(*row) for row in _ROWS} | {
-    row[0] + bar: _channel(row[0] + bar, *row[1:])
+    row[0] + bar: _channel(row[0] + bar, *row[1:], _bar_silence_s(row[0], bar))
     for row in _CANDLE_ROWS
     for bar in BARS
     if bar != "1s" or row[0] == "candle"

@@ -28,6 +28,7 @@ __all__ = ["Board", "Entry"]
 
 _GAPS_KEPT = 10_000
 _MAX_SPELLINGS = 50_000
+_RETRY_S = 600
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +43,10 @@ class Entry:
     owners: dict[str, int] = field(default_factory=dict)
     seen: int = 0
     seen_written: int = 0
+    heard: int = 0
+    """When it last came, or was subscribed: from then on its silence counts."""
+    renewed: bool = False
+    """Subscribed again because of its silence; not a second time before something has come."""
     written_ts: int = 0
     gap_from: int = -1
     """Exchange ms of the last row before the gap that is open; -1: none is."""
@@ -126,7 +131,8 @@ class Board:
             self.bad += 1
             raise
         self.pushes += 1
-        entry.seen = now_ms
+        entry.seen = entry.heard = now_ms
+        entry.renewed = False
         self._touched[entry] = None
         if self._pushes:
             batch.publish(channel, frame)
@@ -178,7 +184,11 @@ class Board:
     def acknowledged(self, batch: Batch, arg: Arg, now_ms: int) -> None:
         """The exchange has subscribed this arg."""
         entry = self._by_arg.get(arg)
-        if entry is not None and entry.topic.channel.kind is not Kind.BOOK:
+        if entry is None:
+            return
+        entry.heard = now_ms
+        # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
+        if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
             self._live(batch, entry, now_ms)
 
     def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int) -> None:
@@ -199,6 +209,29 @@ class Board:
         if entry is not None:
             entry.feed.interrupted(batch)
             self._stale(batch, entry, reason, now_ms)
+
+    def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
+        """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
+
+        Once; one that stays dead is tried again every ten minutes, without another word.
+        """
+        again = []
+        for entry in self._entries.values():
+            silence_s = entry.topic.channel.silence_s
+            silent_s = (now_ms - entry.heard) / 1000
+            if not silence_s:
+                continue
+            if entry.state == "live" and silent_s > silence_s:
+                entry.feed.interrupted(batch)
+                self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
+                again.append(entry)
+            elif entry.state == "stale" and silent_s > max(_RETRY_S, silence_s):
+                entry.heard = now_ms
+                again.append(entry)
+            else:
+                continue
+            entry.renewed = True
+        return again
 
     def write_seen(self, batch: Batch) -> None:
         """Write when each topic was last heard of, for those that were since the last call."""

@@ -207,6 +207,8 @@ class Exchange:
             self._apply(link.subscriptions.overdue(self._clock.now))
             if link.idle(self._clock.now):
                 link.close("nothing is subscribed", self._clock.now)
+        for entry in self._board.silent(self._batch, self._clock.ms):
+            self._renew(self._link(entry.topic.channel.path), entry)
 
     def drive(self) -> None:
         """Connect, log in and send requests where that is due."""

@@ -222,7 +222,7 @@ def test_a_stall_ends_with_all_that_waited(sim: Simulator) -> None:
 
 def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
     """Nothing is read or sent, and the connection does not end; a new one on the same path works."""
-    with Talk(sim.ws_url + "/public", timeout=0.5) as talk:
+    with Talk(sim.ws_url + "/public", timeout=0.3) as talk:
         talk.subscribe("tickers:BTC-USDT")
         assert sim.fault("half_open", path="public").hits == 1
         with pytest.raises(websocket.WebSocketTimeoutException):

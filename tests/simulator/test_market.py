@@ -182,13 +182,16 @@ def test_both_trade_channels_tell_of_the_same_trades() -> None:
     assert any(row["count"] != "1" for row in market.rows("trades:BTC-USDT"))
 
 
-@pytest.mark.parametrize(("inst_id", "contract"), [("ETH-USDT", "1"), ("BTC-USDT-SWAP", "0.01")])
-def test_candles_are_made_of_the_trades(inst_id: str, contract: str) -> None:
+@pytest.mark.parametrize(
+    ("inst_id", "contract", "seconds", "bars"),
+    [("ETH-USDT", "1", 370, {"1s": 250, "1m": 4, "3m": 1}), ("BTC-USDT-SWAP", "0.01", 130, {"1s": 100, "1m": 1})],
+)
+def test_candles_are_made_of_the_trades(inst_id: str, contract: str, seconds: int, bars: dict[str, int]) -> None:
     """Each closed candle has the first, highest, lowest and last price and the sums of the trades within it."""
-    market = Listener(f"trades:{inst_id}", *(f"candle{bar}:{inst_id}" for bar in ("1s", "1m", "3m")))
-    market.run(370)
+    market = Listener(f"trades:{inst_id}", *(f"candle{bar}:{inst_id}" for bar in bars))
+    market.run(seconds)
     size = Decimal(contract)
-    for bar, least in (("1s", 250), ("1m", 4), ("3m", 1)):
+    for bar, least in bars.items():
         topic = f"candle{bar}:{inst_id}"
         closed = [row for row in market.rows(topic) if row[8] == "1"]
         begins = [int(row[0]) for row in closed]
@@ -285,7 +288,7 @@ def test_a_seed_repeats_a_run() -> None:
     runs = []
     for seed in (5, 5, 6):
         market = Listener("books:BTC-USDT", "trades:BTC-USDT", "tickers:ETH-USDT", seed=seed)
-        market.run(10)
+        market.run(5)
         runs.append(market.order)
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]

@@ -120,13 +120,13 @@ def test_who_subscribes_nothing_is_closed() -> None:
 
 def test_silence_is_closed_and_ping_breaks_it() -> None:
     """A subscription on which nothing comes is closed with 4004; `ping` and its `pong` keep it."""
-    with Simulator(idle_s=0.6) as sim:
+    with Simulator(idle_s=0.4) as sim:
         quiet = {"channel": "instruments", "instType": "SPOT"}
         with Talk(sim.ws_url + "/public") as silent, Talk(sim.ws_url + "/public") as pinging:
             for talk in (silent, pinging):
                 talk.subscribe(quiet)
             begun = time.monotonic()
-            while time.monotonic() < begun + 1.5:
+            while time.monotonic() < begun + 1.0:
                 pinging.send("ping")
                 assert pinging.read() == "pong"
                 time.sleep(0.1)

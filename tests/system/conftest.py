@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -76,7 +77,7 @@ def shared(running: Shared, request: pytest.FixtureRequest) -> Iterator[Shared]:
     before = len(running.worker.text())
     yield running
     if _failed(request.node):
-        print(f"--- log of {running.worker.name}\n{running.worker.text()[before:][-8000:]}")
+        sys.stdout.write(f"--- log of {running.worker.name}\n{running.worker.text()[before:][-8000:]}\n")
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def _stop(workers: list[Worker], node: pytest.Item) -> None:
             worker.process.wait()
     if _failed(node):
         for worker in workers:
-            print(f"--- log of {worker.name}\n{worker.text()[-8000:]}")
+            sys.stdout.write(f"--- log of {worker.name}\n{worker.text()[-8000:]}\n")
 
 
 _REPORT = pytest.StashKey[bool]()

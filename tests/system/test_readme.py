@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from waiting import eventually
+from workers import Worker
 
-from okws_celery import children
 from okws_celery.settings import _FIELDS
 from okws_celery.simulator import Simulator
 
@@ -45,34 +44,24 @@ def outline(text: str) -> list[tuple[str, int]]:
 @pytest.fixture
 def shell(redis_url: str, simulator: Simulator, tmp_path: Path) -> Iterator[Shell]:
     """Runs a program in a folder elsewhere, while a worker runs as the README starts it."""
-    environ = os.environ | {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": simulator.ws_url}
-    command = [sys.executable, "-m", "celery", "-A", "okws_celery", "worker"]
-    worker = children.start("worker", command, tmp_path / "worker.log", environ)
+    environ = os.environ | {"OKWS_REDIS_URL": redis_url}
 
     def run(program: str) -> str:
+        command = [sys.executable, "-c", program]
         done = subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=tmp_path,
-            env=environ,
-            check=False,
+            command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environ, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    try:
-        eventually(lambda: any("ready" in line for line in worker.last_lines(100)), 60, "the worker is ready")
+    with Worker(tmp_path, redis_url, OKWS_WS_URL=simulator.ws_url):
         yield run
-    finally:
-        worker.stop()
 
 
 def test_ten_lines_of_the_client(shell: Shell) -> None:
     """Open, subscribe, read a ticker and candles, close: each line does what the page says."""
     lines = [ast.literal_eval(line) for line in shell(programs(ENGLISH)[0]).splitlines()]
-    opened, subscribed, ticker, candles, status, closed = lines
+    opened, subscribed, *_, ticker, candles, status, closed = lines
     assert [line["errorCode"] for line in (opened, subscribed, status, closed)] == [80000] * 4, lines
     assert list(subscribed["topics"]) == ["tickers:BTC-USDT", "candle1m:BTC-USDT"]
     assert ticker["instId"] == "BTC-USDT"
