@@ -147,8 +147,9 @@ def make_app(settings: Settings, *, broker_url: str = "", result_backend: str = 
     overlay.pop("result_backend", None)
     _check_scheme("OKWS_BROKER_URL", broker, TRANSPORT_ALIASES)
     _check_scheme("OKWS_RESULT_BACKEND", backend, BACKEND_ALIASES)
-    made = App("okws_celery", set_as_current=False, backend=backend, fixups=(), loader=_LOADER)
+    made = App("okws_celery", set_as_current=False, fixups=(), loader=_LOADER)
     made.okws = settings
+    made.backend_cls = backend  # wins over CELERY_RESULT_BACKEND
     made.config_from_object(defaults(settings))
     urls = {"broker_url": broker, "broker_read_url": broker, "broker_write_url": broker}
     made.conf.update(urls | overlay)

@@ -10,6 +10,7 @@ from decimal import Decimal, DivisionByZero, InvalidOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -18,8 +19,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     from okws_celery.sync import Client
 
-__all__ = ["Row", "Screen", "screen_for"]
+__all__ = ["Row", "Screen", "screen_for", "table"]
 
+_WIDE = 110
 _UP, _DOWN, _SAME = "▲", "▼", " "
 _STYLE = {_UP: "green", _DOWN: "red", _SAME: "default"}
 
@@ -67,6 +69,11 @@ class Row:
         except (DivisionByZero, InvalidOperation):
             return ""
 
+    @property
+    def change_of_minute(self) -> str:
+        """From the running candle's open to its close."""
+        return f"{_number(self.candle[4]) - _number(self.candle[1]):+f}" if self.candle else ""
+
     def of(self, field: str) -> str:
         """A field of the ticker, or nothing."""
         return (self.ticker or {}).get(field, "")
@@ -97,7 +104,7 @@ class Screen:
             row.read(client, self.session)
         now_ms = time.time_ns() // 1_000_000
         if self._live:
-            self._live.update(_table(self.session, self.rows, now_ms), refresh=True)
+            self._live.update(table(self.session, self.rows, now_ms, self._console.width), refresh=True)
         else:
             for row in self.rows:
                 print(_line(row, now_ms), flush=True)
@@ -125,17 +132,21 @@ def screen_for(session: str, instruments: Sequence[str], *, plain: bool) -> Scre
     return Screen(session, instruments, console, Live(console=console, auto_refresh=False) if redraws else None)
 
 
-def _table(session: str, rows: Sequence[Row], now_ms: int) -> Table:
-    table = Table(title=f"session {session}", title_justify="left")
-    table.add_column("instrument", no_wrap=True)
-    for name in ("last", "24 h", "bid", "ask", "spread", "1m open", "high", "low", "close", "age", "moves"):
-        table.add_column(name, justify="right", no_wrap=True)
+def table(session: str, rows: Sequence[Row], now_ms: int, width: int) -> Table:
+    """All that is known, or on a terminal of less than 110 columns what is known of the price."""
+    wide = width >= _WIDE
+    shown = Table(title=f"session {session}", title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    shown.add_column("instrument", no_wrap=True)
+    candle_columns = ("spread", "1m open", "high", "low", "close") if wide else ("in 1m",)
+    for name in ("last", "24 h", "bid", "ask", *candle_columns, "age", "moves"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        candle = [*row.candle[1:5]] + [""] * (4 - len(row.candle[1:5]))
+        candle = [*row.candle[1:5], "", "", "", ""][:4]
+        cells = [row.change, row.of("bidPx"), row.of("askPx")]
+        cells += [row.spread, *candle] if wide else [row.change_of_minute]
         last = Text(f"{row.last} {row.arrow}", style=_STYLE[row.arrow])
-        quote = (row.of("bidPx"), row.of("askPx"), row.spread)
-        table.add_row(row.instrument, last, row.change, *quote, *candle, row.age(now_ms), str(row.moves))
-    return table
+        shown.add_row(row.instrument, last, *cells, row.age(now_ms), str(row.moves))
+    return shown
 
 
 def _line(row: Row, now_ms: int) -> str:

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +19,12 @@ from okws_celery.simulator import Simulator
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
-__all__ = ["ACCOUNT", "Finished", "House", "Shared"]
+__all__ = ["ACCOUNT", "CELERY", "Finished", "House", "Shared"]
 
 ACCOUNT = {"apiKey": "demo", "secret": "demo-secret", "password": "demo-pass"}
 """The simulator's own account."""
+CELERY = (sys.executable, "-m", "celery", "-A", "okws_celery")
+"""The command `celery -A okws_celery`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class House:
             "OKWS_SECRET_KEY_FILE": self.secret_key_file,
         }
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("OKWS_", "CELERY_"))}
+        return kept | self.variables | {"PYTHONPATH": str(ROOT)}
+
     def worker(self, *options: str, name: str = "", **variables: str) -> Worker:
         """A worker that is not started yet. It says everything that it can say."""
         given = {key: value for key, value in (self.variables | variables).items() if key != "OKWS_REDIS_URL"}
@@ -66,10 +75,9 @@ class House:
 
     def run(self, *command: str, timeout: float = 60.0, cwd: Path | None = None, **variables: str) -> Finished:
         """Run a program with these settings, from a folder that has nothing of this project."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("OKWS_", "CELERY_"))}
         done = subprocess.run(
             command,
-            env=kept | self.variables | {"PYTHONPATH": str(ROOT)} | variables,
+            env=self._environment | variables,
             cwd=cwd or self.folder,
             capture_output=True,
             text=True,
@@ -86,7 +94,25 @@ class House:
 
     def celery(self, *arguments: str, **variables: str) -> Finished:
         """Run `celery -A okws_celery ...`."""
-        return self.run(sys.executable, "-m", "celery", "-A", "okws_celery", *arguments, **variables)
+        return self.run(*CELERY, *arguments, **variables)
+
+    @contextmanager
+    def running(self, name: str, *command: str, **variables: str) -> Iterator[Path]:
+        """A program with these settings for as long as the block lasts; the path of its log."""
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, env=self._environment | variables, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            yield log
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @dataclass(frozen=True)

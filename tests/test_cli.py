@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -112,34 +114,44 @@ class TestMistakes:
         assert capsys.readouterr().err == "okws run: API key doesn't exist (wrong region or demo?)\n"
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`okws redis` in this folder and the URL that it named; killed if a test leaves it running."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "okws_celery", "redis", "--port", "0", "--directory", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # also where the tests run under nohup
+    )
+    try:
+        assert process.stdout
+        yield process, process.stdout.readline().split()[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
 class TestRedis:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_in_the_foreground(self, tmp_path: Path, number: signal.Signals) -> None:
         """It says where it listens, serves, and ends with status 0 when told to; its data stay."""
-        command = [sys.executable, "-m", "okws_celery", "redis", "--port", "0", "--directory", str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            url = process.stdout.readline().split()[0]
-            with redis.Redis.from_url(url) as client:
-                client.set("a", "b")
-                process.send_signal(number)
-                assert process.wait(30) == 0
-                with pytest.raises(redis.ConnectionError):
-                    client.ping()
+        with serving(tmp_path) as (process, url), redis.Redis.from_url(url) as client:
+            client.set("a", "b")
+            process.send_signal(number)
+            assert process.wait(30) == 0
+            with pytest.raises(redis.ConnectionError):
+                client.ping()
         assert (tmp_path / "dump.rdb").exists()
 
     def test_it_ended_by_itself(self, tmp_path: Path) -> None:
         """If somebody stops the server, the command says so and fails."""
-        command = [sys.executable, "-m", "okws_celery", "redis", "--port", "0", "--directory", str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            with redis.Redis.from_url(process.stdout.readline().split()[0]) as client:
+        with serving(tmp_path) as (process, url):
+            with redis.Redis.from_url(url) as client:
                 client.shutdown(nosave=True)
             _, said = process.communicate(timeout=30)
-        assert (process.returncode, said) == (
-            1,
-            f"okws redis: Redis server ended by itself; its log is {tmp_path}/redis.log\n",
-        )
+        expected = f"okws redis: Redis server ended by itself; its log is {tmp_path}/redis.log\n"
+        assert (process.returncode, said) == (1, expected)
 
     def test_port_in_use(self, tmp_path: Path, redis_server: EmbeddedRedis) -> None:
         """A port in use is one line and exit status 1."""

@@ -113,7 +113,8 @@ class TestMake:
         """`make help` and the list of targets agree, and the file has no target without a word about it."""
         text = (ROOT / "Makefile").read_text(encoding="utf-8")
         targets = next(line for line in text.splitlines() if line.startswith(".PHONY:")).split()[1:]
-        listed = subprocess.run(["make", "help"], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        command = ["make", "--no-print-directory", "help"]
+        listed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
         assert [line.split()[1] for line in listed.splitlines()] == targets
         assert targets == "install run test worker flower redis simulator lint format types clean help".split()
 
@@ -124,6 +125,16 @@ class TestMake:
             ('<testcase classname="tests.real.test_a" name="a"><skipped/></testcase>', 1),
             ('<testcase classname="tests.real.test_a" name="a"/><testcase classname="tests.b" name="b"/>', 0),
             ('<testcase classname="tests.test_b" name="b"/>', 1),
+            (
+                '<testcase classname="tests.real.test_a" name="a"/><testcase classname="tests.b" name="b">'
+                '<skipped message="OKWS_CAPTURES is not set"/></testcase>',
+                1,
+            ),
+            (
+                '<testcase classname="tests.real.test_a" name="a"/><testcase classname="tests.b" name="b">'
+                '<skipped message="only on Linux"/></testcase>',
+                0,
+            ),
         ],
     )
     def test_skipped_captures_are_noticed(self, tmp_path: Path, cases: str, status: int) -> None:

@@ -1,4 +1,4 @@
-"""A real `celery -A okws_celery worker` process for a test: started, watched, stopped by its id, its log shown on failure."""
+"""A real `celery -A okws_celery worker` process for a test: started, watched, stopped by its id."""
 
 from __future__ import annotations
 

@@ -75,9 +75,9 @@ def close_now(registry: Registry, name: str, ticket: int | None = None) -> str:
 
 
 def wait_until_closed(registry: Registry, name: str, timeout_s: float) -> Answer:
-    """The answer to a close, once nobody holds the session; UnknownOutcome (80014) if that does not come in time."""
+    """The answer to a close, once no living worker holds the session; UnknownOutcome (80014) if that takes too long."""
     end = time.monotonic() + timeout_s
-    while registry.holder(name):
+    while registry.held_by(name):
         if time.monotonic() > end:
             raise UnknownOutcome(f"session {name!r} is marked closed, but its worker has not let go of it yet")
         time.sleep(_POLL_S)

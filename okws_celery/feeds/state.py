@@ -49,7 +49,7 @@ _POSITIONS = frozenset({"positions", "grid-positions", "balance_and_position"})
 """Channels whose rows end with `pos` "0"."""
 _FILTERS = ("instType", "instFamily", "instId", "ccy", "algoId", "sprdId")
 """Topic arguments that choose rows; the others, such as extraParams, do not."""
-_REMEMBERED = 1_000  # rows of the log
+_REMEMBERED = 1_000  # rows of the log, and rows that ended
 
 
 class _Item(NamedTuple):
@@ -83,9 +83,10 @@ class StateFeed:
         self._changed: dict[str, bytes | None] = {}
         # Rows of a snapshot whose last page has not come; None outside of one.
         self._pages: dict[str, bytes] | None = None
-        # While the answer to `prepare` is awaited: what was changed, and whether there was a snapshot.
+        # Fields that were removed, oldest first, in case Redis refuses the batch that says so.
+        self._gone: dict[str, None] = {}
+        # While the answer to `prepare` is awaited, and whether there was a snapshot meanwhile.
         self._waiting = False
-        self._touched: set[str] = set()
         self._replaced = False
         # Digests of rows of the log, oldest first.
         self._logged: dict[bytes, None] = {}
@@ -93,7 +94,6 @@ class StateFeed:
     def prepare(self, batch: Batch) -> None:
         """Ask for the rows that an earlier session left: a snapshot that does not have them ends them."""
         self._waiting = True
-        self._touched.clear()
         self._replaced = False
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
 
@@ -134,8 +134,8 @@ class StateFeed:
             batch.write("HDEL", self._key, *gone)
 
     def rewrite(self, batch: Batch) -> None:
-        """Write every row of this topic once more; ask again what was not answered."""
-        self._changed = {**self._rows, **{field: None for field, row in self._changed.items() if row is None}}
+        """Write every row of this topic once more, remove what ended of late; ask again what was not answered."""
+        self._changed = {**dict.fromkeys(self._gone), **self._rows}
         if self._changed:
             batch.mark(self)
         if self._waiting:
@@ -153,7 +153,7 @@ class StateFeed:
             return
         self._waiting = False
         for field, row in pairs(None if is_error(reply) else reply).items():
-            if field in self._rows or field in self._touched or not _belongs(self._route.topic, field, row):
+            if field in self._rows or field in self._gone or not _belongs(self._route.topic, field, row):
                 continue
             if self._replaced:
                 self._changed[field] = None
@@ -188,13 +188,15 @@ class StateFeed:
                     self._pages[field] = row
 
     def _set(self, field: str, row: bytes | None) -> None:
+        self._gone.pop(field, None)
         if row is None:
             self._rows.pop(field, None)
+            self._gone[field] = None
+            if len(self._gone) > _REMEMBERED:
+                del self._gone[next(iter(self._gone))]
         else:
             self._rows[field] = row
         self._changed[field] = row
-        if self._waiting:
-            self._touched.add(field)
 
     def _log(self, batch: Batch, raws: list[bytes]) -> None:
         for raw in raws:

@@ -150,7 +150,7 @@ def _bar_silence_s(name: str, bar: str) -> int:
 
 
 CATALOGUE: dict[str, Channel] = {row[0]: _channel(*row) for row in _ROWS} | {
-    row[0] + bar: _channel(row[0] + bar, *row[1:], _bar_silence_s(row[0], bar))
+    row[0] + bar: _channel(*(row[0] + bar, *row[1:], _bar_silence_s(row[0], bar)))
     for row in _CANDLE_ROWS
     for bar in BARS
     if bar != "1s" or row[0] == "candle"

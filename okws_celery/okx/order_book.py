@@ -32,7 +32,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from itertools import zip_longest
 
 __all__ = ["BadLevel", "Level", "OrderBook", "Outcome", "checksum_of"]
 
@@ -143,12 +142,10 @@ class OrderBook:
 
 def checksum_of(asks: Sequence[Level], bids: Sequence[Level]) -> int:
     """Signed CRC-32 over `bid:size:ask:size:...` of the best 25 a side, strings as sent (PROTOCOL 6.4)."""
-    parts: list[str] = []
-    for bid, ask in zip_longest(bids[:_CHECKED_LEVELS], asks[:_CHECKED_LEVELS]):
-        if bid:
-            parts += (str(bid[0]), str(bid[1]))
-        if ask:
-            parts += (str(ask[0]), str(ask[1]))
+    best_bids, best_asks = bids[:_CHECKED_LEVELS], asks[:_CHECKED_LEVELS]
+    both = min(len(best_bids), len(best_asks))
+    parts = [f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in zip(best_bids, best_asks, strict=False)]
+    parts += [f"{row[0]}:{row[1]}" for row in (*best_bids[both:], *best_asks[both:])]
     crc = zlib.crc32(":".join(parts).encode())
     return crc - (1 << 32) if crc >> 31 else crc
 

@@ -78,7 +78,8 @@ def topic_of(channel: Channel, arguments: Mapping[str, str]) -> Topic:
         if not _VALUE.fullmatch(value):
             raise BadCommand(f"topic {channel.name!r}: {key} {value!r} has characters that no OKX name has")
         if key == "instType" and value not in _INST_TYPES:
-            raise BadCommand(f"topic {channel.name!r}: instType {value!r}; {', '.join(sorted(_INST_TYPES))} are accepted")
+            types = ", ".join(sorted(_INST_TYPES))
+            raise BadCommand(f"topic {channel.name!r}: instType {value!r}; {types} are accepted")
     arg = tuple(sorted({"channel": channel.name, **arguments}.items()))
     return Topic(_text(channel, arguments), channel, arg)
 

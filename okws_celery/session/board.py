@@ -28,7 +28,6 @@ __all__ = ["Board", "Entry"]
 
 _GAPS_KEPT = 10_000
 _MAX_SPELLINGS = 50_000
-_RETRY_S = 600
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +44,8 @@ class Entry:
     seen_written: int = 0
     heard: int = 0
     """When it last came, or was subscribed: from then on its silence counts."""
+    tried: int = 0
+    """When it was last subscribed, or found stale."""
     renewed: bool = False
     """Subscribed again because of its silence; not a second time before something has come."""
     written_ts: int = 0
@@ -124,7 +125,6 @@ class Board:
             self.unrouted += 1
             return None
         feed = entry.feed
-        before = feed.last_ts
         try:
             fault = feed.write(batch, push)
         except BadPush:
@@ -139,10 +139,13 @@ class Board:
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
-        if entry.gap_from >= 0 and (feed.last_ts != before or feed.first_ts):
+        if entry.gap_from >= 0 and feed.first_ts:
             self._close_gap(batch, entry, feed.first_ts)
-        if entry.state != "live" and self._complete(entry, push):
+        if feed.live:
             self._live(batch, entry, now_ms)
+        elif entry.state == "live":
+            # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.
+            self._stale(batch, entry, "crossed", now_ms)
         return None
 
     def flushed(self) -> Callable[[], None]:
@@ -186,7 +189,7 @@ class Board:
         entry = self._by_arg.get(arg)
         if entry is None:
             return
-        entry.heard = now_ms
+        entry.heard = entry.tried = now_ms
         # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
         if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
             self._live(batch, entry, now_ms)
@@ -213,7 +216,8 @@ class Board:
     def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
         """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
 
-        Once; one that stays dead is tried again every ten minutes, without another word.
+        Once; one that stays dead is tried again every ten minutes, a book without a good snapshot every minute, both
+        without another word.
         """
         again = []
         for entry in self._entries.values():
@@ -225,12 +229,11 @@ class Board:
                 entry.feed.interrupted(batch)
                 self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
                 again.append(entry)
-            elif entry.state == "stale" and silent_s > max(_RETRY_S, silence_s):
-                entry.heard = now_ms
+            elif entry.state == "stale" and (now_ms - entry.tried) / 1000 > _retry_s(entry):
                 again.append(entry)
             else:
                 continue
-            entry.renewed = True
+            entry.renewed, entry.tried = True, now_ms
         return again
 
     def write_seen(self, batch: Batch) -> None:
@@ -276,9 +279,6 @@ class Board:
             ):
                 yield entry
 
-    def _complete(self, entry: Entry, push: Push) -> bool:
-        return entry.topic.channel.kind is not Kind.BOOK or push.action != "update"
-
     def _live(self, batch: Batch, entry: Entry, now_ms: int) -> None:
         if entry.state == "live":
             return
@@ -289,6 +289,7 @@ class Board:
     def _stale(self, batch: Batch, entry: Entry, reason: str, now_ms: int) -> None:
         if entry.state not in ("live", "pending"):
             return
+        entry.tried = now_ms
         self._open_gap(batch, entry, reason, entry.feed.last_ts)
         self._set(batch, entry, "stale", reason, now_ms)
         self.event(batch, {"op": "STALE", "topic": entry.topic.text, "reason": reason})
@@ -324,3 +325,8 @@ class Board:
         if entry.reason:
             told["reason"] = entry.reason
         batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))
+
+
+def _retry_s(entry: Entry) -> int:
+    """After how long a stale topic is subscribed once more, though nothing says that it will help."""
+    return 65 if entry.topic.channel.kind is Kind.BOOK else 600

@@ -92,7 +92,7 @@ class Desired:
     # -- replies
 
     def _session(self, reply: Any) -> None:
-        if _is_error(reply):
+        if not self._usable(reply):
             return
         state, generation = reply
         if state in (b"closed", b"refused"):
@@ -103,7 +103,7 @@ class Desired:
             self._on_state("vanished")
 
     def _compare(self, version: Any) -> None:
-        if not _is_error(version) and (version or b"") != self._version:
+        if not isinstance(version, hiredis.ReplyError) and (version or b"") != self._version:
             self._look_again = True
 
     def _compare_commands(self, count: Any) -> None:
@@ -111,7 +111,7 @@ class Desired:
             self._look_again = True
 
     def _wanted(self, reply: Any) -> None:
-        if _is_error(reply):
+        if not self._usable(reply):
             return
         fields = dict(zip(reply[::2], reply[1::2], strict=True))
         version = fields.pop(_VERSION.encode(), b"")
@@ -127,8 +127,18 @@ class Desired:
         self.topics = topics
         self._on_topics(topics)
 
+    def _usable(self, reply: Any) -> bool:
+        """False if the reply was lost, so that we look again, or if somebody has put another type under our key."""
+        if reply is None:
+            self._look_again = True
+        elif isinstance(reply, hiredis.ReplyError):
+            _log.error("the registry cannot be read: %s", reply)
+        else:
+            return True
+        return False
+
     def _commands(self, reply: Any) -> None:
-        if _is_error(reply):
+        if not self._usable(reply):
             return
         for text in reply:
             try:
@@ -137,14 +147,6 @@ class Desired:
                 _log.warning("a command was not understood: %s", problem)
             else:
                 self._on_command(command)
-
-
-def _is_error(reply: Any) -> bool:
-    """Whether somebody has put something of another type under our key; told once a look, and what we know stays."""
-    if isinstance(reply, hiredis.ReplyError):
-        _log.error("the registry cannot be read: %s", reply)
-        return True
-    return False
 
 
 def _flat(record: SessionRecord) -> Iterable[Any]:

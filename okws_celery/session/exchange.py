@@ -15,6 +15,7 @@ import websocket
 from okws_celery.errors import BAD_COMMAND, DONE, OkwsError, answer
 from okws_celery.feeds.route import BadPush
 from okws_celery.keys import DataKeys
+from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import HINTS, REFUSED_FOR_GOOD, Credentials, login_request
 from okws_celery.okx.messages import BadMessage, Event, Push, decode
@@ -34,6 +35,9 @@ __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _ALREADY_LOGGED_IN = 60031
 _KINDS_COUNTED = 100
+_PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
+"""Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
+_FIRST_PUSH_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +88,8 @@ class Exchange:
         self._owner = owner
         self._links: dict[str, Link] = {}
         self._leaving: dict[Arg, str] = {}
+        # Topics that are acknowledged and whose callers wait for the first push, and until when.
+        self._first_push: dict[str, float] = {}
         self.rubbish: Counter[str] = Counter()
         """Messages that were not understood, by what was wrong with them."""
 
@@ -126,8 +132,7 @@ class Exchange:
         subscriptions = self._link(topic.channel.path).subscriptions
         match subscriptions.state(topic.arg):
             case State.LIVE:
-                said = answer(DONE, f"subscribed {topic.text}")
-                self._waiters.settle(self._batch, topic.text, "subscribe", said)
+                self._first_push.setdefault(topic.text, self._clock.now + _FIRST_PUSH_S)
             case State.PARKED:
                 self._board.pending(self._batch, entry, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
@@ -160,7 +165,7 @@ class Exchange:
     @property
     def settled(self) -> bool:
         """Whether no answer and no connection is waited for."""
-        return all(
+        return not self._first_push and all(
             link.subscriptions.settled
             and link.state in (LinkState.UP, LinkState.CLOSED)
             and not link.due(self._clock.now)
@@ -208,7 +213,9 @@ class Exchange:
             if link.idle(self._clock.now):
                 link.close("nothing is subscribed", self._clock.now)
         for entry in self._board.silent(self._batch, self._clock.ms):
-            self._renew(self._link(entry.topic.channel.path), entry)
+            link = self._link(entry.topic.channel.path)
+            if link.subscriptions.state(entry.topic.arg) is State.LIVE:
+                self._renew(link, entry)
 
     def drive(self) -> None:
         """Connect, log in and send requests where that is due."""
@@ -220,6 +227,17 @@ class Exchange:
                     self._drive(link)
             except LinkLost as problem:
                 self._lost(link, str(problem))
+
+        self._settle_subscribed()
+
+    def _settle_subscribed(self) -> None:
+        """Tell those who wait for an acknowledged topic, with its first push or when that stays away."""
+        for text, due in list(self._first_push.items()):
+            entry = self._board.get(text)
+            at_once = entry is None or entry.seen or entry.topic.channel.kind not in _PUSHED_AT_ONCE
+            if at_once or self._clock.now >= due:
+                del self._first_push[text]
+                self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
 
     def _drive(self, link: Link) -> None:
         if link.wants_login and not link.logged_in and self._credentials is not None:
@@ -357,8 +375,9 @@ class Exchange:
             match change.kind:
                 case "live":
                     self._board.acknowledged(self._batch, change.arg, self._clock.ms)
-                    self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
+                    self._first_push[text] = self._clock.now + _FIRST_PUSH_S
                 case "refused":
+                    self._first_push.pop(text, None)
                     self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
                     self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
                     _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)

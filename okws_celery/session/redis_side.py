@@ -46,6 +46,7 @@ class RedisSide:
         self._clock = clock
         self._on_word = on_word
         self._connecting = False
+        self._away = False
         self._bus: Wire | None = None
         self._bus_connecting = False
         self._heard_at = 0.0
@@ -75,7 +76,9 @@ class RedisSide:
 
     def lost(self, reason: str) -> None:
         """The writer's connection is of no more use."""
-        _log.warning("session %s: %s; connecting to Redis again", self._name, reason)
+        if not self._away:
+            self._away = True
+            _log.warning("session %s: %s; connecting again until it is back", self._name, reason)
         self._fence.detach()
 
     def close(self) -> None:
@@ -92,7 +95,7 @@ class RedisSide:
             try:
                 connection = bare_connection(self._url)
             except StoreError as problem:
-                _log.warning("session %s: %s", self._name, problem)
+                _log.debug("session %s: %s", self._name, problem)
                 time.sleep(_PAUSE_S)
             return lambda: connected(connection)
 
@@ -102,6 +105,9 @@ class RedisSide:
         self._connecting = False
         if connection is None:
             return
+        if self._away:
+            self._away = False
+            _log.warning("session %s: Redis is back", self._name)
         try:
             self._fence.attach(Wire(connection), self._clock.now)
         except WireLost as problem:
@@ -152,7 +158,7 @@ class RedisSide:
             self._bus_send("PING")
 
     def _bus_lost(self, reason: str) -> None:
-        _log.warning("session %s: control bus: %s", self._name, reason)
+        _log.info("session %s: control bus: %s", self._name, reason)
         if self._bus is not None:
             self._bus.close()
             self._bus = None

@@ -378,6 +378,10 @@ class Session:
 
     def logged_in(self) -> None:
         """See exchange.Owner."""
+        if self._exchange.complete is not False:
+            # Nothing may need this link by now, but it was up.
+            self._connected_once = True
+            self._set_status("CONNECTED")
         self._answer_open(answer(DONE, f"session {self._plan.name} is open and logged in"))
 
     def login_refused(self, code: int, text: str, hint: str) -> None:

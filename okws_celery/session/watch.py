@@ -9,7 +9,7 @@ __all__ = ["Watch"]
 
 
 class Watch(NamedTuple):
-    """`socket` tells a new socket from an old one that had the same descriptor; the handler gets the selector's mask."""
+    """`socket` tells a new socket from an old one of the same descriptor; the handler gets the selector's mask."""
 
     socket: object
     descriptor: int

@@ -20,12 +20,14 @@ Level = tuple[int, int]
 class Side:
     """Bids (`sign` -1) or asks (+1). `keys` are prices times the sign in rising order, so that the best is first."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("keys", "levels", "sign", "watchers")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
+        self.watchers: list[set[int]] = []
+        """Each collects the prices that are touched."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -45,11 +47,15 @@ class Side:
         if price not in self.levels:
             insort(self.keys, price * self.sign)
         self.levels[price] = level
+        for watcher in self.watchers:
+            watcher.add(price)
 
     def remove(self, price: int) -> None:
         """Take a level away; it must be there."""
         del self.levels[price]
         del self.keys[bisect_left(self.keys, price * self.sign)]
+        for watcher in self.watchers:
+            watcher.add(price)
 
     def top(self, depth: int) -> dict[int, Level]:
         """The best `depth` levels by price, best first."""
@@ -75,21 +81,35 @@ class OrderBook:
 class Window:
     """What the readers of one channel have been shown of a book: the difference to it is their next update."""
 
-    __slots__ = ("asks", "bids", "depth", "seq_id", "ts_ms")
+    __slots__ = ("_book", "_sides", "depth", "seq_id", "ts_ms")
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, book: OrderBook, depth: int, ts_ms: int) -> None:
+        self._book = book
         self.depth = depth
-        self.bids: dict[int, Level] = {}
-        self.asks: dict[int, Level] = {}
-        self.seq_id = -1
-        self.ts_ms = 0
+        self._sides = [_Shown(side, depth) for side in (book.bids, book.asks)]
+        self.seq_id = book.seq_id
+        self.ts_ms = ts_ms
 
-    def show(self, book: OrderBook, ts_ms: int) -> tuple[dict[int, Level], dict[int, Level]]:
+    @property
+    def bids(self) -> dict[int, Level]:
+        """The bids as shown, best first."""
+        return self._sides[0].levels()
+
+    @property
+    def asks(self) -> dict[int, Level]:
+        """The asks as shown, best first."""
+        return self._sides[1].levels()
+
+    def show(self, ts_ms: int) -> tuple[dict[int, Level], dict[int, Level]]:
         """Move on to the present book; gives the changed bids and asks, best first, (0, 0) for what has gone."""
-        bids, asks = book.bids.top(self.depth), book.asks.top(self.depth)
-        changed = _changes(self.bids, bids, -1), _changes(self.asks, asks, 1)
-        self.bids, self.asks, self.seq_id, self.ts_ms = bids, asks, book.seq_id, ts_ms
-        return changed
+        bids, asks = (side.changes() for side in self._sides)
+        self.seq_id, self.ts_ms = self._book.seq_id, ts_ms
+        return bids, asks
+
+    def close(self) -> None:
+        """Look at the book no more."""
+        for side in self._sides:
+            side.close()
 
     def checksum(self, one: Instrument) -> int:
         """OKX's CRC-32 over the best 25 levels of what is shown, as it was given until 2026 (PROTOCOL 6.4)."""
@@ -104,8 +124,41 @@ class Window:
         return crc - (1 << 32) if crc >= 1 << 31 else crc
 
 
-def _changes(shown: dict[int, Level], now: dict[int, Level], sign: int) -> dict[int, Level]:
-    changed = dict(now.items() - shown.items())
-    for price in shown.keys() - now.keys():
-        changed[price] = (0, 0)
-    return dict(sorted(changed.items(), reverse=sign < 0))
+class _Shown:
+    """One side of a window. As deep as the book it follows what is touched, else it compares the best levels."""
+
+    __slots__ = ("_depth", "_shown", "_side", "_touched")
+
+    def __init__(self, side: Side, depth: int) -> None:
+        self._side = side
+        self._depth = depth
+        self._shown = side.top(depth)
+        self._touched: set[int] = set()
+        if depth >= DEPTH:
+            side.watchers.append(self._touched)
+
+    def levels(self) -> dict[int, Level]:
+        return self._in_order(self._shown)
+
+    def changes(self) -> dict[int, Level]:
+        shown = self._shown
+        if self._depth >= DEPTH:
+            now, touched = self._side.levels, self._touched
+            changed = {price: now.get(price, (0, 0)) for price in touched if now.get(price) != shown.get(price)}
+            touched.clear()
+        else:
+            now = self._side.top(self._depth)
+            changed = dict(now.items() - shown.items()) | dict.fromkeys(shown.keys() - now.keys(), (0, 0))
+        for price, level in changed.items():
+            if level[0]:
+                shown[price] = level
+            else:
+                del shown[price]
+        return self._in_order(changed)
+
+    def close(self) -> None:
+        # By identity: sets compare equal when they hold the same prices.
+        self._side.watchers[:] = [one for one in self._side.watchers if one is not self._touched]
+
+    def _in_order(self, levels: dict[int, Level]) -> dict[int, Level]:
+        return dict(sorted(levels.items(), reverse=self._side.sign < 0))

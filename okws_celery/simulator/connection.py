@@ -21,6 +21,7 @@ _MOST_WAITING = 16 * 1024 * 1024
 """Bytes that may wait for a slow reader before the connection is closed with 4005."""
 _STEADY = 256 * 1024
 """Bytes that may wait before a replay at full speed pauses."""
+_GOODBYE_S = 3.0
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -47,8 +48,13 @@ class Connection:
         self.pending: dict[Arg, Step] = {}
         """Subscriptions whose ack has not gone out yet."""
         self.last_sent_s = time.monotonic()
+        self.pings = 0
+        """Text pings received."""
         self.pongs = 0
         """Right answers to protocol pings, in the order of the pings."""
+        self.close_code: int | None = None
+        """What ended it, as far as a close frame said so, the client's or ours."""
+        self.closed_by_client = False
         self.closed = False
         self._pings: deque[bytes] = deque()
         self._ws = ws
@@ -131,6 +137,11 @@ class Connection:
         """Send one byte at a time from now on; None ends it once what waits has gone out."""
         self._pause_s = pause_s
 
+    @property
+    def is_half_open(self) -> bool:
+        """Nothing is read or sent any more."""
+        return self._mute
+
     def truncate(self) -> None:
         """Promise a text of 1,000 bytes, send some of it, and end the stream."""
         self.send(frame(TEXT, b'{"arg":{"channel":"tickers"' + b" " * 973)[:40])
@@ -151,17 +162,24 @@ class Connection:
             self._transport.close()
 
     def close(self, code: int, text: str) -> None:
-        """Say goodbye with a close code, and end."""
-        if not self.closed:
+        """Say goodbye with a close code, and end; who is half-open stays as it is."""
+        if not self.closed and not self._mute:
             self.closed = True
+            self.close_code = code
             self._running.set()
             self._closing = self._loop.create_task(self._say_goodbye(code, text))
 
     async def _say_goodbye(self, code: int, text: str) -> None:
         if self._dripping is not None:
             self._dripping.cancel()
-        await self._ws.close(code=code, message=text.encode())
-        self._transport.close()
+            self._transport.write(bytes(self._drops))  # a close frame cannot stand inside another
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._ws.close(code=code, message=text.encode())
+        except TimeoutError:
+            self._transport.abort()  # who does not read is not waited for
+        else:
+            self._transport.close()
 
     async def _drip(self) -> None:
         while self._drops and not self.closed:

@@ -20,13 +20,15 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, private_push
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.faults import Fault, Faults
-from okws_celery.simulator.frames import BINARY, CONTINUATION, TEXT, frame, text_frame
+from okws_celery.simulator.frames import text_frame
+from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
+from okws_celery.simulator.misbehave import misbehave
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
 from okws_celery.simulator.replay import Player, Recording
 from okws_celery.simulator.source import Clock, MarketSource
 
-__all__ = ["Exchange", "Login", "Options", "Received"]
+__all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,17 @@ class Login:
     code: int
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The end of one connection: the code of the client's close frame, or of ours; None if it was cut without one."""
+
+    time: float
+    path: str
+    conn_id: str
+    code: int | None
+    by_client: bool
+
+
 class Exchange:
     """Everything that one simulator knows. Not thread-safe; the lists that it only appends to may be read anywhere."""
 
@@ -82,11 +95,14 @@ class Exchange:
         self.clock = Clock(options.speed)
         self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
         self.recording = Recording(options.replay) if options.replay else None
+        self.instruments = {} if self.recording else INSTRUMENTS
+        """What REST tells of; nothing invented stands beside a recording."""
         self.accounts = Accounts(options.api_keys)
         self.faults = Faults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
         self.logins: list[Login] = []
+        self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
         self._venue: Venue = self.recording or Listing()
@@ -128,10 +144,19 @@ class Exchange:
         self._watch_idle(connection)
         return connection
 
+    def closed_by_client(self, connection: Connection, code: int) -> None:
+        """A client said goodbye."""
+        if connection.close_code is None:
+            connection.closed = connection.closed_by_client = True
+            connection.close_code = code
+
     def ended(self, connection: Connection) -> None:
         """A connection is gone."""
         connection.closed = True
-        self.connections.pop(connection.conn_id, None)
+        if self.connections.pop(connection.conn_id, None) is None:
+            return
+        by_client, code = connection.closed_by_client, connection.close_code
+        self.closes.append(Closed(time.time(), connection.path, connection.conn_id, code, by_client))
         for subscription in list(connection.subscriptions.values()):
             self._unsubscribe(subscription)
         connection.pending.clear()
@@ -142,6 +167,7 @@ class Exchange:
 
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
+        connection.pings += text == "ping"
         request, steps = connection.conversation.receive(text, time.time())
         if request is not None:
             self._note(connection, request, steps)
@@ -171,7 +197,7 @@ class Exchange:
 
     def _watch_idle(self, connection: Connection) -> None:
         """Close with 4004 who subscribed nothing in time, and who was sent nothing for as long (PROTOCOL 2)."""
-        if connection.closed:
+        if connection.closed or connection.is_half_open:
             return
         idle_s = self.options.idle_s
         now_s = time.monotonic()
@@ -300,7 +326,7 @@ class Exchange:
         listeners = self._listeners.get(arg)
         if not listeners:
             return
-        for changed in self.faults.pushes(arg, text) if self.faults.standing else (text,):
+        for changed in self.faults.pushes(arg, text):
             framed = text_frame(changed)
             for connection, subscription in listeners.items():
                 if subscription.flowing and not subscription.dead:
@@ -328,11 +354,15 @@ class Exchange:
             player.request(time.monotonic())
         player.start(arg)
 
-    def _send_recorded(self, connection: Connection, arg: Arg, text: str) -> None:
-        subscription = connection.subscriptions.get(arg)
-        if subscription is not None and not subscription.dead:
-            for changed in self.faults.pushes(arg, text, connection.path, connection.conn_id):
-                connection.send_text(changed)
+    def _send_recorded(self, connection: Connection, recorded: list[tuple[Arg, str]]) -> None:
+        framed = []
+        for arg, text in recorded:
+            subscription = connection.subscriptions.get(arg)
+            if subscription is not None and not subscription.dead:
+                texts = self.faults.pushes(arg, text, connection.path, connection.conn_id)
+                framed += [text_frame(changed) for changed in texts]
+        if framed:
+            connection.send(b"".join(framed))
 
     # -- faults
 
@@ -360,34 +390,8 @@ class Exchange:
                 subscription.dead = True
             return len(dying)
         for connection in met:
-            self._misbehave(connection, fault)
+            misbehave(connection, fault)
         return len(met)
-
-    def _misbehave(self, connection: Connection, fault: Fault) -> None:
-        options = fault.options
-        later = asyncio.get_running_loop().call_later
-        match fault.name:
-            case "stall":
-                connection.stall(options["seconds"])
-            case "half_open":
-                connection.half_open()
-            case "trickle":
-                connection.trickle(options["pause_s"])
-            case "garbage":
-                _send_garbage(connection, options["kind"])
-            case "pings":
-                connection.ping(int(options["count"]))
-            case "together":
-                connection.send(b"".join(text_frame(text) for text in options["texts"]))
-            case "send":
-                connection.send_text(options["text"])
-            case "notice":
-                connection.send_text(connection.conversation.notice())
-                later(options["close_after_s"], connection.close, 4006, "Service upgrade")
-            case "close":
-                connection.close(int(options["code"]), options["text"])
-            case "drop":
-                connection.drop(options["how"])
 
     def end_fault(self, fault: Fault) -> None:
         """End one standing fault."""
@@ -415,6 +419,7 @@ class Exchange:
                     "connId": one.conn_id,
                     "loggedIn": one.conversation.account is not None,
                     "subscriptions": [dict(arg) for arg in one.subscriptions],
+                    "pings": one.pings,
                     "pongs": one.pongs,
                 }
                 for one in self.connections.values()
@@ -426,38 +431,3 @@ class Exchange:
     def pending(self) -> int:
         """Recorded frames that are still to be sent to live connections."""
         return sum(player.pending for player in self._players.values())
-
-
-_HUGE_BYTES = 10 * 1024 * 1024
-_WRONG_TYPES = (
-    '{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":{"last":1}}',
-    '{"arg":"tickers","data":[1,2,3]}',
-    '{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[{"asks":{},"bids":7,"ts":[],"seqId":"x"}]}',
-    '{"arg":{"channel":"candle1m","instId":"BTC-USDT"},"data":[[1,2,3],null,"x"]}',
-    '{"event":7}',
-    "[]",
-    "null",
-    '{"arg":{"channel":"no-such-channel","instId":"BTC-USDT"},"data":[{"new":true}]}',
-)
-
-
-def _send_garbage(connection: Connection, kind: str) -> None:
-    match kind:
-        case "bad_json":
-            connection.send_text('{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[{')
-        case "bad_utf8":
-            connection.send(frame(TEXT, b'{"arg":{"channel":"tickers","instId":"BTC-\xff\xfe"},"data":[]}'))
-        case "huge":
-            head = b'{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[],"filler":"'
-            connection.send(frame(TEXT, head + b"x" * (_HUGE_BYTES - len(head) - 2) + b'"}'))
-        case "fragmented":
-            parts = (b'{"event":"notice","code":"0",', b'"msg":"in three ', b'pieces"}')
-            connection.send(frame(TEXT, parts[0], final=False) + frame(CONTINUATION, parts[1], final=False))
-            connection.send(frame(CONTINUATION, parts[2]))
-        case "truncated":
-            connection.truncate()
-        case "wrong_types":
-            for text in _WRONG_TYPES:
-                connection.send_text(text)
-        case "binary":
-            connection.send(frame(BINARY, bytes(range(256))))

@@ -180,8 +180,9 @@ class Faults:
     def pushes(self, arg: Arg, text: str, path: str = "", conn: str = "") -> list[str]:
         """What is sent in place of one push: usually itself."""
         texts = [text]
+        standing = {one.name for one in self.standing}
         for name in _ON_PUSH:
-            if any(one.name == name for one in self.standing):
+            if name in standing:
                 texts = [changed for one in texts for changed in self._changed(name, arg, one, path, conn)]
         return texts
 

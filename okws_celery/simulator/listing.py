@@ -1,4 +1,8 @@
-"""What the simulated market offers: which channel, on which path, for which instrument (PROTOCOL 1.2)."""
+"""What the simulated market offers: which channel, on which path, for which instrument (PROTOCOL 1.2).
+
+Channels of events that do not happen here (liquidations, auctions, block trades, bots, ...) are acked and stay silent,
+as on a quiet day; there are no options and no spreads.
+"""
 
 from __future__ import annotations
 

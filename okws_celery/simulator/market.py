@@ -24,6 +24,8 @@ _VOLATILITY = 3e-5
 _HOME = 1e-6
 """Pull back to the price of the beginning, per second: a walk of weeks stays in sight of it."""
 _CATCH_UP_MS = 60_000
+_BRIEF_MS = 10_000
+"""A time that is stepped through as usual, though nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,10 @@ class Engine:
     def catch_up(self, now_ms: int) -> None:
         """Be awake at `now_ms`, after a time in which nobody looked: a few trades lead to the price of today."""
         target = now_ms // STEP_MS * STEP_MS
-        if target <= self.at_ms + STEP_MS:
+        if target - self.at_ms <= _BRIEF_MS:
+            while self.at_ms + STEP_MS < target:
+                self.step()
+            self.trades, self.closed = [], []
             return
         rng = random.Random(f"{self._seed}:{self.one.inst_id}:{self._trade_id}")
         fair = self._ticks(self._walk.at(target))
@@ -129,8 +134,7 @@ class Engine:
             price = max(1, round(towards + rng.gauss(0.0, self._gap)))
             lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots)
             self._record(price, (lots,), rng.choice(("buy", "sell")), self.at_ms)
-        self.trades = []
-        self.closed = []
+        self.trades, self.closed = [], []
         self.index = self._walk.at(target)
         self.fair = fair
         self.book.clear()

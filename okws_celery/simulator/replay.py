@@ -28,6 +28,7 @@ RECORDED = 1.0
 MAX = 0.0
 """Pace: no pause between frames but those that the reader needs."""
 
+_WRITE_CHARS = 32 * 1024
 _NOT_IN_A_REQUEST = ("uid",)
 
 
@@ -89,7 +90,7 @@ class Player:
         self,
         recording: Recording,
         pace: float,
-        send: Callable[[Arg, str], None],
+        send: Callable[[list[tuple[Arg, str]]], None],
         steady: Callable[[], Awaitable[None]],
     ) -> None:
         self._recording = recording
@@ -129,7 +130,6 @@ class Player:
         self._task.cancel()
 
     async def _play(self) -> None:
-        since_pause = 0
         while True:
             if not self._due:
                 self._more.clear()
@@ -142,13 +142,18 @@ class Player:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._more.wait(), wait_s)
                 continue
+            self._send(self._take_due())
+            await asyncio.sleep(0)
+            await self._steady()
+
+    def _take_due(self) -> list[tuple[Arg, str]]:
+        """What is due by now, in its order, up to as much as goes out in one write."""
+        now_s, taken, size = time.monotonic(), [], 0
+        while self._due and self._due[0][0] <= now_s and size < _WRITE_CHARS:
             _, _, arg, text = heapq.heappop(self._due)
-            self._send(arg, text)
-            since_pause += 1
-            if since_pause >= 32:
-                since_pause = 0
-                await asyncio.sleep(0)
-                await self._steady()
+            taken.append((arg, text))
+            size += len(text)
+        return taken
 
 
 def _lines(path: str | Path) -> list[str]:

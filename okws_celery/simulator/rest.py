@@ -11,7 +11,7 @@ from aiohttp import web
 from okws_celery.okx.catalogue import BARS
 from okws_celery.simulator.candles import HISTORY_MS
 from okws_celery.simulator.exchange import Exchange
-from okws_celery.simulator.instruments import INSTRUMENTS, instrument_object
+from okws_celery.simulator.instruments import instrument_object
 
 __all__ = ["routes"]
 
@@ -32,7 +32,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         return _answer([{"ts": str(exchange.clock.now_ms())}])
 
     async def instruments(request: web.Request) -> web.Response:
-        return _try(lambda: _instruments(request.query))
+        return _try(lambda: _instruments(exchange, request.query))
 
     async def candles(request: web.Request) -> web.Response:
         return _try(lambda: _candles(exchange, request.query))
@@ -45,7 +45,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
     ]
 
 
-def _instruments(query: Mapping[str, str]) -> list[Any]:
+def _instruments(exchange: Exchange, query: Mapping[str, str]) -> list[Any]:
     wanted = query.get("instType", "")
     if not wanted:
         raise _Problem(50014, "Parameter instType can not be empty")
@@ -54,7 +54,7 @@ def _instruments(query: Mapping[str, str]) -> list[Any]:
     listed_ms = (int(time.time() * 1000) - HISTORY_MS) // 86_400_000 * 86_400_000
     found = [
         instrument_object(one, listed_ms)
-        for one in INSTRUMENTS.values()
+        for one in exchange.instruments.values()
         if one.inst_type == wanted
         and query.get("instId", one.inst_id) == one.inst_id
         and (not query.get("instFamily") or query["instFamily"] == one.index)
@@ -68,7 +68,7 @@ def _candles(exchange: Exchange, query: Mapping[str, str]) -> list[Any]:
     inst_id, bar = query.get("instId", ""), query.get("bar", "") or "1m"
     if not inst_id:
         raise _Problem(50014, "Parameter instId can not be empty")
-    if inst_id not in INSTRUMENTS:
+    if inst_id not in exchange.instruments:
         raise _Problem(51001, "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
     if bar not in BARS or bar == "1s":
         raise _Problem(51000, "Parameter bar error")

@@ -112,7 +112,11 @@ class Server:
                 await connection.running()
                 if connection.closed:
                     break
-                if message.type is WSMsgType.TEXT:
+                if message.type is WSMsgType.CLOSE:
+                    exchange.closed_by_client(connection, message.data)
+                elif message.type is WSMsgType.ERROR:
+                    connection.close_code = getattr(message.data, "code", None)  # aiohttp closed it, as with 1009
+                elif message.type is WSMsgType.TEXT:
                     exchange.received(connection, message.data)
                 elif message.type is WSMsgType.BINARY:
                     exchange.received(connection, message.data.decode(errors="replace"))
@@ -135,9 +139,10 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-    except OSError as problem:
+    except (OSError, OverflowError) as problem:
         bound.close()
-        raise PortInUse(f"{host}:{port} cannot be listened on: {problem.strerror}") from None
+        reason = getattr(problem, "strerror", None) or problem
+        raise PortInUse(f"{host}:{port} cannot be listened on: {reason}") from None
     return bound
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.channels import ORDER, Stream, stream_of
+from okws_celery.simulator.channels import stream_of
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.market import STEP_MS, Engine, Market
 from okws_celery.simulator.numbers import decimal_text
+from okws_celery.simulator.stream import ORDER, Stream
 
 __all__ = ["Clock", "Emit", "MarketSource"]
 
@@ -71,13 +72,12 @@ class MarketSource:
             if by_key["channel"] == "status":
                 return _maintenance(self.clock.now_ms())
             inst_id = by_key.get("instId", "")
-            if by_key["channel"].startswith("mark-price-") or inst_id not in INSTRUMENTS:
+            if inst_id not in INSTRUMENTS:
                 return None
             stream = stream_of(arg, self.engine(inst_id))
             if stream is None:
                 return None
-            if isinstance(getattr(stream, "checksums", None), bool):
-                stream.checksums = self.checksums  # type: ignore[attr-defined]
+            stream.checksums = self.checksums
             stream.begin()
             self._streams[arg] = stream
             together = self._by_instrument.setdefault(inst_id, [])
@@ -98,6 +98,7 @@ class MarketSource:
         inst_id = stream.one.inst_id
         together = self._by_instrument[inst_id]
         together.remove(stream)
+        stream.end()
         if not together:
             del self._by_instrument[inst_id]
 

@@ -14,7 +14,7 @@ from okws_celery.okx.login import Credentials
 from okws_celery.simulator.needs import needed
 
 with needed():
-    from okws_celery.simulator.exchange import Exchange, Login, Options, Received
+    from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
     from okws_celery.simulator.server import Server
 
 from okws_celery.simulator.accounts import DEFAULT_KEY
@@ -35,6 +35,8 @@ class LiveConnection:
     conn_id: str
     logged_in: bool
     subscriptions: tuple[dict[str, str], ...]
+    pings: int
+    """Text pings received."""
     pongs: int
     """Right answers to the fault `pings`."""
 
@@ -140,6 +142,11 @@ class Simulator:
     def logins(self) -> list[Login]:
         """Every login attempt so far, with its outcome."""
         return list(self._exchange.logins)
+
+    @property
+    def closes(self) -> list[Closed]:
+        """Every connection that has ended so far, and how."""
+        return list(self._exchange.closes)
 
     @property
     def connects(self) -> int:
@@ -269,5 +276,6 @@ def _live(one: Any) -> LiveConnection:
         one.conn_id,
         one.conversation.account is not None,
         tuple(dict(arg) for arg in one.subscriptions),
+        one.pings,
         one.pongs,
     )

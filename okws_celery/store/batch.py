@@ -55,7 +55,7 @@ class Batch:
         self.size += len(packed)
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
-        """Append one command whose reply is wanted, also when it is a `redis.ResponseError` or hiredis' error value."""
+        """Append one command whose reply is wanted: a value, a `hiredis.ReplyError`, or None if the reply was lost."""
         self._asked[len(self._writes)] = on_reply
         self.write(*command)
 

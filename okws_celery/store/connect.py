@@ -1,4 +1,4 @@
-"""Connections to Redis, made by redis-py from OKWS_REDIS_URL: clients for callers, bare sockets for a session's loop."""
+"""Connections to Redis, made by redis-py from OKWS_REDIS_URL: clients for callers, bare sockets for sessions."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        os.unlink(made)
+        Path(made).unlink()
 
 
 def _checked(key: bytes, place: str) -> bytes:

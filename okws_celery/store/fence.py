@@ -1,7 +1,7 @@
 """The fenced writer: who lost the lease cannot write (DESIGN 3, one holder).
 
-Each batch is `MULTI ... EXEC, WATCH lease, GET lease` in one pipeline. EXEC answers nil if the lease changed hands since
-the WATCH of the batch before. At most one batch is under way, as one sent earlier would run under the new WATCH.
+Each batch is `MULTI ... EXEC, WATCH lease, GET lease` in one pipeline. EXEC answers nil if the lease changed hands
+since the WATCH of the batch before. At most one batch is under way, as one sent earlier would run under the new WATCH.
 
     DOWN      no connection                      -> LOOKING when one is attached
     LOOKING   WATCH, GET and the registry asked  -> READY (ours) | LOOKING (gone: taken again) | LOST (another's)
@@ -137,7 +137,7 @@ class Fence:
         self._look(now)
 
     def detach(self) -> None:
-        """The connection broke. A batch under way is kept; after the next look it is sent again if it did not arrive."""
+        """The connection broke. A batch under way is kept, and sent again after the next look if it did not arrive."""
         if self._wire is not None:
             self._wire.close()
             self._wire = None
@@ -205,6 +205,8 @@ class Fence:
         self.state = FenceState.READY
         if kept is not None and applied != self._mark(kept.number):
             self._transmit(kept, now)
+        elif kept is not None:
+            self._arrived_unread(kept)
         return None
 
     def _take_again(self, now: float) -> None:
@@ -278,6 +280,13 @@ class Fence:
         if token != self._token and self.idle:
             self._look(now)
         return None
+
+    def _arrived_unread(self, sent: _Sent) -> None:
+        """It is in Redis, but its replies went down with the connection: who asked something hears None."""
+        for on_reply in sent.asked.values():
+            on_reply(None)
+        if sent.on_done is not None:
+            sent.on_done()
 
     def _aborted(self, sent: _Sent, replies: list[Any], abort: Exception, now: float) -> None:
         reason = next((str(r) for r in replies[1:-3] if isinstance(r, hiredis.ReplyError)), str(abort))

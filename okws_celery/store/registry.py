@@ -301,6 +301,13 @@ class Registry:
         """The token of the one who holds the lease now, "" if nobody does."""
         return str(self.redis.get(self.keys(name).lease) or "")
 
+    @_store
+    def held_by(self, name: str) -> str:
+        """The worker that holds a session; "" if none does, or only one that died and whose lease has yet to expire."""
+        worker = self.holder(name).rpartition("/")[0]
+        seen = self.redis.hget(self.shared.workers, worker) if worker else None
+        return worker if seen and now_ms() - json.loads(seen)["seen"] < _WORKER_MS else ""
+
     # -- what is open, and where
 
     @_store

@@ -43,7 +43,7 @@ def close_all(registry: Registry, timeout_s: float) -> Answer:
         registry.mark_closed(name, registry.draw_ticket(name))
         registry.close(name)
     end = time.monotonic() + timeout_s
-    while (left := [name for name, token in registry.holders(names).items() if token]) and time.monotonic() < end:
+    while (left := [name for name in names if registry.held_by(name)]) and time.monotonic() < end:
         time.sleep(_POLL_S)
     registry.announce("QUIT")
     if left:

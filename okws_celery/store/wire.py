@@ -45,7 +45,7 @@ class Wire:
         return bool(self._out)
 
     def send(self, packed: Iterable[bytes], replies: int, on_replies: Callable[[list[Any]], None]) -> None:
-        """Send packed commands; `on_replies` is called by a later `readable` with that many replies, errors as values."""
+        """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values."""
         if self._on_push is None:
             self._waiting.append((replies, [], on_replies))
         self._out.append(memoryview(b"".join(packed)))

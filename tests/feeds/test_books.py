@@ -194,6 +194,8 @@ def test_full_books_replace_one_another(bench: Any, topic: str) -> None:
     assert bench.push(message([level("4")], [level("5")])) == ""
     assert state(bench) == "stale"
     bench.refuses("rubbish")
+    assert bench.push(message([level("4")], [level("3")], checksum=1)) == ""
+    assert state(bench) == "stale"
     assert bench.push(message([level("4")], [level("3")])) == ""
     assert (state(bench), bench.hash()["seqId"]) == ("live", "")
     bench.feed.interrupted(bench.batch)
@@ -204,10 +206,10 @@ def test_full_books_replace_one_another(bench: Any, topic: str) -> None:
 def test_the_book_is_cut_to_the_depth_that_is_set(bench: Any) -> None:
     """OKWS_BOOK_DEPTH cuts what is stored, not what is merged."""
     bench.start("books:BTC-USDT", book_depth=2)
-    bench.push(message([level(n) for n in range(10, 15)], [], -1, 1), action="snapshot")
-    assert prices(bench) == (["10", "11"], [])
-    bench.push(message([level("10", "0")], [], 1, 2), action="update")
-    assert prices(bench) == (["11", "12"], [])
+    bench.push(message([level(n) for n in range(10, 15)], [level(n) for n in range(5)], -1, 1), action="snapshot")
+    assert prices(bench) == (["10", "11"], ["4", "3"])
+    bench.push(message([level("10", "0")], [level("4", "0")], 1, 2), action="update")
+    assert prices(bench) == (["11", "12"], ["3", "2"])
 
 
 def test_prices_of_spreads_may_be_negative(bench: Any) -> None:

@@ -72,7 +72,7 @@ def test_a_batch_writes_the_hash_once_and_publishes_every_row(bench: Any) -> Non
 def test_rows_go_to_the_channel_of_their_identity(bench: Any) -> None:
     """The instId of the row; without one, the topic's own argument."""
     bench.start("mark-price:BTC-USDT")
-    bench.push({"instId": "ETH-USDT", "ts": "1"}, {"markPx": "2", "instId": ""}, {"markPx": "3"})
+    bench.push({"instId": "ETH-USDT", "ts": "1"}, {"markPx": "2", "instId": None}, {"markPx": "3"})
     assert [channel for channel, _ in bench.published()] == [
         "okex/N/mark-price:ETH-USDT",
         "okex/N/mark-price:BTC-USDT",

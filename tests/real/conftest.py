@@ -31,9 +31,7 @@ def replay(redis_url: str, certificate: Certificate, tmp_path: Path) -> Iterator
 
         def start(capture: Path, *, wss: bool = False, pace: str = "max") -> Replay:
             simulator = running.enter_context(
-                Simulator(
-                    replay=capture / "replay.jsonl", pace=pace, limits=False, tls=certificate if wss else None
-                )
+                Simulator(replay=capture / "replay.jsonl", pace=pace, limits=False, tls=certificate if wss else None)
             )
             variables = {"OKWS_WS_URL": simulator.ws_url, "OKWS_REST_URL": simulator.rest_url}
             if wss:

@@ -1,4 +1,4 @@
-"""Recorded OKX data, replayed through the simulator and a real worker into a real Redis: nothing lost, nothing changed."""
+"""Recorded OKX data, replayed through the simulator and a real worker into a real Redis: nothing is lost or changed."""
 
 from __future__ import annotations
 

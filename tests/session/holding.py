@@ -56,7 +56,9 @@ class Held:
         """The answer that open_ws waits for."""
         return self.registry.wait_reply(self.name, "opening", timeout)
 
-    def subscribe(self, *topics: str, owner: str = DEFAULT_OWNER, ttl_s: float | None = None, wait: float = 10.0) -> Answer:
+    def subscribe(
+        self, *topics: str, owner: str = DEFAULT_OWNER, ttl_s: float | None = None, wait: float = 10.0
+    ) -> Answer:
         """Subscribe and wait for the exchange's answer; {} if none came."""
         command = Command("subscribe", now_ms() + int(wait * 1000), topics=list(topics))
         self.registry.want(self.name, topics, owner, ttl_s, command)

@@ -45,7 +45,9 @@ class TestCuts:
         assert [held.topic(topic)["state"] for topic in topics] == ["live"] * 4
         assert len(held.redis.xrange(held.data.gaps)) >= 4
 
-    def test_close_frame_names_the_reason(self, hold: Hold, simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    def test_close_frame_names_the_reason(
+        self, hold: Hold, simulator: Simulator, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """A close by the exchange is one log line with its code and text."""
         held = hold()
         held.subscribe("tickers:BTC-USDT")
@@ -115,7 +117,9 @@ class TestPings:
     def test_answered_in_bursts_and_under_load(self, hold: Hold, simulator: Simulator) -> None:
         """Every one of 2,000 pings between the pushes of many topics is answered right."""
         held = hold()
-        held.subscribe(*[f"{c}:{i}" for i in ("BTC-USDT", "ETH-USDT") for c in ("tickers", "trades", "books", "bbo-tbt")])
+        held.subscribe(
+            *[f"{c}:{i}" for i in ("BTC-USDT", "ETH-USDT") for c in ("tickers", "trades", "books", "bbo-tbt")]
+        )
         simulator.fault("pings", count=2000)
         eventually(lambda: simulator.connections("public")[0].pongs == 2000)
         assert flowing(held)
@@ -151,7 +155,7 @@ class TestBooks:
             simulator.fault(fault, arg="books:BTC-USDT")
             eventually(lambda: listener.ops("LIVE"), what="live again")
             assert [m["topic"] for m in listener.ops("STALE")] == ["books:BTC-USDT"]
-            assert [m["to"] is None for m in listener.ops("GAP")][0] is True
+            assert listener.ops("GAP")[0]["to"] is None
         assert [r.op for r in simulator.requests[before:]] == ["unsubscribe", "subscribe"]
         eventually(lambda: held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live")
         assert simulator.connects == 1
@@ -231,7 +235,9 @@ class TestPartialAnswers:
     def test_too_frequent_for_some(self, hold: Hold, simulator: Simulator) -> None:
         """60014 for some of the args after a cut: at the end everything wanted is subscribed and flows."""
         held = hold()
-        topics = [f"{channel}:{inst}" for inst in ("BTC-USDT", "ETH-USDT") for channel in ("tickers", "trades", "books")]
+        topics = [
+            f"{channel}:{inst}" for inst in ("BTC-USDT", "ETH-USDT") for channel in ("tickers", "trades", "books")
+        ]
         held.subscribe(*topics)
         simulator.fault("refuse", channel="trades", code=60014, times=2)
         simulator.drop("public")

@@ -61,14 +61,18 @@ class TestAnswers:
         """BTC-USDT is not meant where BTC-USDT-SWAP stands."""
         swap = parse_topic("tickers:BTC-USDT-SWAP").arg
         subscriptions, request_id = asked(BTC, swap)
-        changes = subscriptions.failed(error(60018, "channel:tickers,instId:BTC-USDT-SWAP doesn't exist", request_id), 0)
+        changes = subscriptions.failed(
+            error(60018, "channel:tickers,instId:BTC-USDT-SWAP doesn't exist", request_id), 0
+        )
         assert [change.arg for change in changes] == [swap]
 
     def test_error_without_names_means_what_is_unanswered(self) -> None:
         """The one arg that the request still waits for is meant, also without id, as old servers sent it."""
         subscriptions, _ = asked(BTC, ETH)
         subscriptions.acknowledged(ack("subscribe", BTC), BTC)
-        assert subscriptions.failed(error(64003, "tier too low"), 0.0) == [Change("refused", ETH, 64003, "tier too low")]
+        assert subscriptions.failed(error(64003, "tier too low"), 0.0) == [
+            Change("refused", ETH, 64003, "tier too low")
+        ]
 
     def test_request_refused_as_a_whole(self) -> None:
         """As many errors as args: every arg has one."""

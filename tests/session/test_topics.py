@@ -72,7 +72,8 @@ class TestSubscribe:
         held = hold()
         said: list[int] = []
         threads = [
-            threading.Thread(target=lambda: said.append(held.subscribe("tickers:BTC-USDT")["errorCode"])) for _ in range(5)
+            threading.Thread(target=lambda: said.append(held.subscribe("tickers:BTC-USDT")["errorCode"]))
+            for _ in range(5)
         ]
         for thread in threads:
             thread.start()

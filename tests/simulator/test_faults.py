@@ -32,14 +32,14 @@ def merge(talk: Talk, count: int, book: MergedBook | None = None) -> MergedBook:
 
 def test_late_acks_hold_the_data_back(sim: Simulator) -> None:
     """A late ack of a subscription comes late, and the data after it; other topics are not held up."""
-    fault = sim.fault("late_ack", op="subscribe", arg="tickers:BTC-USDT", seconds=0.5)
+    fault = sim.fault("late_ack", op="subscribe", arg="tickers:BTC-USDT", seconds=0.3)
     with Talk(sim.ws_url + "/public") as talk:
         begun = time.monotonic()
         talk.ask("subscribe", "tickers:BTC-USDT", "tickers:ETH-USDT")
         assert talk.event("subscribe")["arg"]["instId"] == "ETH-USDT"
         assert sim.subscribed("tickers:BTC-USDT") == 0
         talk.push("tickers", "BTC-USDT")
-        assert time.monotonic() - begun >= 0.49
+        assert time.monotonic() - begun >= 0.29
         assert [one["arg"]["instId"] for one in talk.got if one.get("event")] == ["ETH-USDT", "BTC-USDT"]
         assert fault.hits == 1
 
@@ -48,7 +48,7 @@ def test_an_unsubscription_is_in_force_before_its_late_ack(sim: Simulator) -> No
     """Unsubscribe with its ack late, subscribe in between: the subscription lives after the old ack has come."""
     with Talk(sim.ws_url + "/public") as talk:
         talk.subscribe("tickers:BTC-USDT")
-        sim.fault("late_ack", op="unsubscribe", seconds=0.3)
+        sim.fault("late_ack", op="unsubscribe", seconds=0.2)
         talk.ask("unsubscribe", "tickers:BTC-USDT")
         talk.ask("subscribe", "tickers:BTC-USDT")
         talk.event("subscribe")
@@ -70,7 +70,7 @@ def test_a_withheld_ack_never_comes(sim: Simulator) -> None:
 
 def test_a_late_login_is_not_in_force_before(sim: Simulator) -> None:
     """A private subscription before the late ack of the login is refused with 60011, one after it works."""
-    sim.fault("late_ack", op="login", seconds=0.3)
+    sim.fault("late_ack", op="login", seconds=0.2)
     with Talk(sim.ws_url + "/private") as talk:
         talk.ask("login", login_arg("demo", "demo-secret", "demo-pass"))
         talk.ask("subscribe", "account")
@@ -168,14 +168,14 @@ def test_a_crossed_book(sim: Simulator) -> None:
 
 def test_a_snapshot_held_back(sim: Simulator) -> None:
     """No push comes before the snapshot, however late that is; then the book is sound."""
-    sim.fault("withhold_snapshot", arg="books:BTC-USDT", seconds=0.6)
+    sim.fault("withhold_snapshot", arg="books:BTC-USDT", seconds=0.4)
     with Talk(sim.ws_url + "/public") as talk, Talk(sim.ws_url + "/public") as other:
         begun = time.monotonic()
         talk.subscribe("books:BTC-USDT")
         other.ask("subscribe", "books:BTC-USDT")
         merge(other, 2)
         merge(talk, 4)
-        assert time.monotonic() - begun >= 0.59
+        assert time.monotonic() - begun >= 0.39
 
 
 def test_a_push_sent_twice(sim: Simulator) -> None:
@@ -196,7 +196,7 @@ def test_one_topic_dies_and_is_revived_by_a_subscription(sim: Simulator) -> None
         talk.send("ping")
         while talk.read() != "pong":
             pass
-        later = [talk.push("tickers")["arg"]["instId"] for _ in range(6)]
+        later = [talk.push("tickers")["arg"]["instId"] for _ in range(4)]
         assert set(later) == {"ETH-USDT"}
         assert sim.subscribed("tickers:BTC-USDT") == 1
         talk.ask("subscribe", "tickers:BTC-USDT")
@@ -209,14 +209,13 @@ def test_a_stall_ends_with_all_that_waited(sim: Simulator) -> None:
         talk.ask("subscribe", "books:BTC-USDT")
         book = merge(talk, 2)
         begun = time.monotonic()
-        sim.fault("stall", path="public", seconds=0.6)
+        sim.fault("stall", path="public", seconds=0.4)
         talk.send("ping")
         other.send("ping")
         assert other.read() == "pong"
-        assert time.monotonic() - begun < 0.6
         while (text := talk.read()) != "pong":
             book.take(json.loads(text))
-        assert time.monotonic() - begun >= 0.59
+        assert time.monotonic() - begun >= 0.39
         merge(talk, 2, book)
 
 
@@ -314,7 +313,7 @@ def test_frames_in_one_write(sim: Simulator) -> None:
 def test_a_notice_and_then_the_close(sim: Simulator) -> None:
     """64008 comes first, the close after the time that was asked for."""
     with Talk(sim.ws_url + "/public") as talk:
-        sim.fault("notice", close_after_s=0.3)
+        sim.fault("notice", close_after_s=0.15)
         notice = talk.next()
         assert (notice["event"], notice["code"]) == ("notice", "64008")
         assert len(sim.connections()) == 1
@@ -335,6 +334,8 @@ def test_drops(sim: Simulator, how: str, error: type[OSError] | None) -> None:
         other.send("ping")
         assert other.read() == "pong"
         eventually(lambda: [one.path for one in sim.connections()] == ["business"], what="only business lives")
+    cut = sim.closes[0]
+    assert (cut.path, cut.code, cut.by_client) == ("public", None, False)
 
 
 def test_not_listening_and_listening_again(sim: Simulator) -> None:
@@ -422,6 +423,7 @@ def test_the_control_api_does_the_same(sim: Simulator) -> None:
                 "connId": state["connections"][0]["connId"],
                 "loggedIn": True,
                 "subscriptions": [{"channel": "account"}],
+                "pings": 0,
                 "pongs": 0,
             }
         ]

@@ -9,6 +9,7 @@ import time
 import pytest
 import websocket
 from simulator.talking import Talk, is_push, login_arg
+from waiting import eventually
 
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts
@@ -56,7 +57,7 @@ def test_unsubscribed_is_silent(sim: Simulator) -> None:
         talk.push("tickers", "BTC-USDT")
         talk.ask("unsubscribe", "tickers:BTC-USDT")
         talk.event("unsubscribe")
-        later = [talk.push("tickers")["arg"]["instId"] for _ in range(5)]
+        later = [talk.push("tickers")["arg"]["instId"] for _ in range(3)]
         assert set(later) == {"ETH-USDT"}
         assert sim.subscribed("tickers:BTC-USDT") == 0
 
@@ -108,30 +109,41 @@ def test_a_frame_of_64_kb_is_the_largest(sim: Simulator) -> None:
         assert talk.next()["code"] == "60012"
         talk.send("x" * 65_537)
         assert talk.close_code() == 1009
+    assert [one.code for one in eventually(lambda: sim.closes, what="the connection has ended")] == [1009]
 
 
 def test_who_subscribes_nothing_is_closed() -> None:
     """A connection that subscribes nothing in time is closed with 4004, `ping` or no `ping`."""
-    with Simulator(idle_s=0.5) as sim, Talk(sim.ws_url + "/public") as talk:
+    with Simulator(idle_s=0.3) as sim, Talk(sim.ws_url + "/public") as talk:
         talk.send("ping")
         assert talk.close_code() == 4004
+        closed = eventually(lambda: sim.closes, what="the connection has ended")
+        assert [(one.code, one.by_client) for one in closed] == [(4004, False)]
         assert sim.connections() == []
 
 
 def test_silence_is_closed_and_ping_breaks_it() -> None:
     """A subscription on which nothing comes is closed with 4004; `ping` and its `pong` keep it."""
-    with Simulator(idle_s=0.4) as sim:
+    with Simulator(idle_s=0.3) as sim:
         quiet = {"channel": "instruments", "instType": "SPOT"}
         with Talk(sim.ws_url + "/public") as silent, Talk(sim.ws_url + "/public") as pinging:
             for talk in (silent, pinging):
                 talk.subscribe(quiet)
             begun = time.monotonic()
-            while time.monotonic() < begun + 1.0:
+            while time.monotonic() < begun + 0.8:
                 pinging.send("ping")
                 assert pinging.read() == "pong"
                 time.sleep(0.1)
             assert silent.close_code() == 4004
             assert [one.path for one in sim.connections()] == ["public"]
+
+
+def test_a_reader_that_is_too_slow_is_closed(sim: Simulator) -> None:
+    """What is sent to a client that does not read is kept up to a limit; beyond it the connection ends with 4005."""
+    with Talk(sim.ws_url + "/public") as talk:
+        for _ in range(4):
+            sim.fault("garbage", kind="huge")
+        assert talk.close_code() == 4005
 
 
 def test_480_requests_an_hour() -> None:
@@ -163,6 +175,17 @@ def test_three_connections_a_second() -> None:
         assert sim.refused_connects == 1
         for talk in talks:
             talk.ws.close(timeout=1)
+
+
+def test_a_goodbye_of_the_client_is_noted(sim: Simulator) -> None:
+    """How a connection ended can be looked up: here by the client's close frame and its code."""
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.send("ping")
+        assert talk.read() == "pong"
+        assert [one.pings for one in sim.connections()] == [1]
+        talk.ws.close(status=1000, timeout=1)
+    closed = eventually(lambda: sim.closes, what="the connection has ended")
+    assert [(one.path, one.code, one.by_client) for one in closed] == [("public", 1000, True)]
 
 
 def test_a_path_that_is_none(sim: Simulator) -> None:

@@ -161,7 +161,7 @@ class TestPrices:
     def test_a_table_on_a_terminal(self, okws_run: Callable[..., Run]) -> None:
         """On a terminal it draws a table over itself, and the last screen stays."""
         ours, its = pty.openpty()
-        run = okws_run("--seconds", "3", TERM="xterm-256color", COLUMNS="140", LINES="40").start(stdout=its)
+        run = okws_run("--seconds", "3", TERM="xterm-256color", COLUMNS="80", LINES="24").start(stdout=its)
         os.close(its)
         shown = b""
         try:
@@ -174,7 +174,8 @@ class TestPrices:
         assert run.returncode() == 0, run.complained()
         last_screen = shown.decode().rpartition("session demo")[2]
         for instrument in INSTRUMENTS:
-            assert re.search(rf"{instrument} +│ .*?\d+\.\d", last_screen), last_screen
+            assert re.search(rf"{instrument}  .*\d+(\.\d+)? [▲▼].* \d+\.\d s ", last_screen), last_screen
+        assert "…" not in last_screen
         assert b"\x1b[" in shown
         assert run.left() == []
 

@@ -1,0 +1,151 @@
+"""Workers that die, hang or are not there: sessions that should be open are opened elsewhere, closed ones never are."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+import redis
+from houses import House
+from waiting import eventually
+from workers import Worker
+
+from okws_celery.errors import DONE, NO_WORKER
+from okws_celery.store.registry import Registry
+from okws_celery.sync import Client
+
+NAMES = ("s1", "s2", "s3")
+TAKE_OVER_S = 15
+
+
+def flows(client: Client, registry: Registry, name: str, besides: str) -> str:
+    """The token of a new holder whose data flow, "" if that is not so yet."""
+    token = registry.holder(name)
+    topic = client.topics(name).get("tickers:BTC-USDT", {})
+    new = token and token != besides and topic.get("state") == "live" and topic["seen"] >= topic["since"]
+    return token if new else ""
+
+
+def test_take_over(house: House, client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """A worker that hangs, then one that is killed: the other goes on with all three sessions, and only the other."""
+    first = start(name="first")
+    for name in NAMES:
+        assert client.open_ws(name)["errorCode"] == DONE
+        assert client.subscribe(name, ["tickers:BTC-USDT", "trades:BTC-USDT"])["errorCode"] == DONE
+    ids = registry.sessions()
+    tokens = registry.holders(NAMES)
+    second = start(name="second")
+
+    first.signal(signal.SIGSTOP)
+    for name in NAMES:
+        tokens[name] = eventually(
+            lambda name=name: flows(client, registry, name, tokens[name]), timeout=TAKE_OVER_S + 2
+        )
+        assert tokens[name].startswith(second.name)
+    assert registry.sessions() == ids  # an AsyncResult of the first open_ws still revokes it
+
+    with Written(house.redis_url) as written:
+        first.signal(signal.SIGCONT)
+        eventually(lambda: first.text().count("gives way") >= len(NAMES))
+        eventually(lambda: all(written.by(tokens[name]) >= 3 for name in NAMES))
+    assert written.tokens == set(tokens.values())
+
+    second.signal(signal.SIGKILL)
+    for name in NAMES:
+        token = eventually(lambda name=name: flows(client, registry, name, tokens[name]), timeout=TAKE_OVER_S)
+        assert token.startswith(first.name)
+        assert client.topics(name)["trades:BTC-USDT"]["state"] == "live"
+        gaps = registry.redis.xrange(f"okex/{name}/gaps")
+        assert any("trades:BTC-USDT" in entry["data"] for _, entry in gaps)
+    assert first.stop() == 0
+
+
+def test_close_without_worker(client: Client, registry: Registry, start: Callable[..., Worker], house: House) -> None:
+    """A close holds with no worker alive, and against copies of open_ws that still wait in the queue."""
+    worker = start()
+    assert client.open_ws("crashed")["errorCode"] == DONE
+    worker.signal(signal.SIGKILL)
+    worker.process.wait()
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("queued",), expires=600)
+        tasks.open_ws.apply_async(("wanted",), expires=600)
+        tasks.close_ws.delay("queued")
+        tasks.close_ws.delay("crashed")
+    """)
+    assert "crashed" not in registry.sessions()
+    start()
+    # Tasks are taken in order: when this one is open, the others have been looked at.
+    eventually(lambda: client.servers()["message"] == ["wanted"])
+    assert client.open_ws("last")["errorCode"] == DONE
+    assert client.servers()["message"] == ["last", "wanted"]
+    assert set(registry.sessions()) == {"last", "wanted"}
+
+
+def test_given_up(house: House, registry: Registry, start: Callable[..., Worker]) -> None:
+    """What was answered with 80012 is not carried out later; an open_ws that nobody waited for has a deadline, too."""
+    with house.client(timeout=0.5) as impatient:
+        assert impatient.open_ws("late")["errorCode"] == NO_WORKER
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("later",), expires=0.01)
+    """)
+    start()
+    with house.client() as client:
+        assert client.open_ws("last")["errorCode"] == DONE
+    assert set(registry.sessions()) == {"last"}
+
+
+def test_emptied_redis(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """Redis loses everything: the session, its topics and the worker's own entries are there again."""
+    worker = start()
+    assert client.open_ws("s1")["errorCode"] == DONE
+    assert client.subscribe("s1", "tickers:BTC-USDT")["errorCode"] == DONE
+    registry.redis.flushall()
+    eventually(lambda: client.servers()["message"] == ["s1"])
+    eventually(lambda: client.topics("s1")["tickers:BTC-USDT"]["state"] == "live")
+    eventually(lambda: [place.held for place in registry.workers()] == [1])
+    assert client.close_ws("s1")["errorCode"] == DONE
+    assert worker.stop() == 0
+
+
+class Written:
+    """Whose batches Redis has carried out: each sets the session's `applied` to its holder's token."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = redis.Redis.from_url(redis_url)
+        self._seen: list[str] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._ready = threading.Event()
+        self._end = False
+
+    def __enter__(self) -> Written:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end = True
+        self._client.ping()
+        self._thread.join(5)
+        self._client.close()
+
+    @property
+    def tokens(self) -> set[str]:
+        """Everybody who wrote."""
+        return set(self._seen)
+
+    def by(self, token: str) -> int:
+        """How many batches the holder of this token wrote."""
+        return self._seen.count(token)
+
+    def _listen(self) -> None:
+        with self._client.monitor() as monitor:
+            self._ready.set()
+            for line in monitor.listen():
+                words = line["command"].split()
+                if len(words) > 2 and words[0] == "SET" and words[1].endswith("/applied"):
+                    self._seen.append(words[2].rpartition(":")[0])
+                if self._end:
+                    return
