@@ -96,13 +96,13 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
         """End this worker's sessions and wait for them; they stay desired, so that another worker opens them."""
         if self._timer is not None:
             self._timer.cancel()
-            self._end_sessions(_STOP_S)
+            self._end_sessions(worker, _STOP_S)
 
     def terminate(self, worker: Any) -> None:
         """As `stop`, with less patience."""
         if self._timer is not None:
             self._timer.cancel()
-            self._end_sessions(_STOP_S / 4)
+            self._end_sessions(worker, _STOP_S / 4)
 
     def info(self, worker: Any) -> dict[str, Any]:
         """What `inspect stats` shows of it."""
@@ -160,7 +160,7 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
             retry=False,
         )
 
-    def _end_sessions(self, patience_s: float) -> None:
+    def _end_sessions(self, worker: Any, patience_s: float) -> None:
         end = time.monotonic() + patience_s
         poked_at = 0.0
         held: list[str] = []
@@ -176,6 +176,9 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
             self._registry.worker_gone(self.worker_name)
         except StoreError as problem:
             _log.error("supervisor: the sessions could not be told to end: %s", problem)
+            if pool_kind(worker.pool_cls) == "prefork":
+                # Sessions in threads see by themselves that the worker stops; children would be waited for for ever.
+                worker.pool.terminate()
         if held:
             _log.warning("supervisor: not ended within %g s: %s", patience_s, ", ".join(held))
 

@@ -75,11 +75,19 @@ class Session:
     """`run()` holds the session until it ends; everything else belongs to its loop."""
 
     def __init__(
-        self, plan: Plan, settings: Settings, registry: Registry, on_status: Callable[[str], None] = lambda status: None
+        self,
+        plan: Plan,
+        settings: Settings,
+        registry: Registry,
+        on_status: Callable[[str], None] = lambda status: None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`on_status` hears each new status and must not block; `stopping` tells that this process is to end, which
+        is asked every second, as the control bus cannot say so while Redis is away."""
         options = plan.record.options
         self._plan = plan
         self._on_status = on_status
+        self._stopping = stopping
         self._keys = registry.keys(plan.name)
         self._data = registry.data(plan.name)
         self._shared = registry.shared
@@ -187,6 +195,8 @@ class Session:
             self._begin()
         elif self._desired.stale:
             self._desired.look(self._batch)
+        if self._stopping():
+            self._end(Ending.SHUTDOWN)
         self._exchange.tick()
         self._redis.tick()
         settled = self._exchange.settled and self._fence.idle and self._ending is None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from celery import Task
+from celery.worker import state
 from celery.worker.request import Request
 
 from okws_celery.calls.opening import Opening, close_now, wait_until_closed
@@ -203,7 +204,7 @@ class _Holding:
             who, options = resolved_options(app.okws, record.options)
             record = replace(record, options=options)
             plan = Plan(self._name, self._token, record, who, self._worker, opening.reply_to)
-            return Session(plan, app.okws, app.registry, self._on_status)
+            return Session(plan, app.okws, app.registry, self._on_status, _worker_stops)
         except OkwsError:
             if self._generation is None:
                 app.registry.close(self._name, self._running.id)
@@ -232,6 +233,12 @@ class _Holding:
                 return answer(record.code, record.msg, hint=record.hint) if record else answer(NO_SESSION, "refused")
             case Ending.LOST:
                 return answer(NO_SESSION, f"session {self._name} gave way to another holder")
+
+
+def _worker_stops() -> bool:
+    # Celery's marks of a shutdown: None or False until it begins, then an exit status, which may be 0. A prefork child
+    # never sees them; there the supervisor ends what does not hear the bus.
+    return any(mark is not None and mark is not False for mark in (state.should_stop, state.should_terminate))
 
 
 class CloseWs(Task):  # type: ignore[misc]

@@ -14,8 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from kombu.exceptions import KombuError, OperationalError
-
 from okws_celery.celery import App
 
 __all__ = ["Reporter", "Running", "reporter"]
@@ -77,7 +75,8 @@ class Reporter:
         try:
             with self._app.events.default_dispatcher(hostname=task.hostname) as dispatcher:
                 dispatcher.send(event, retry=False, **fields)
-        except (KombuError, OperationalError, OSError) as problem:
+        except Exception as problem:
+            # Each transport has errors of its own; whichever it is, the next event is tried again.
             _log.debug("event %s of %s was not sent: %s", event, task.id, problem)
 
 
