@@ -1,0 +1,39 @@
+"""A worker whose Redis has gone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from houses import House
+from waiting import eventually
+
+from okws_celery.embedded import EmbeddedRedis
+from okws_celery.errors import DONE
+from okws_celery.simulator import Simulator
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that the test may stop."""
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.mark.parametrize("pool", [(), ("-P", "processes", "-c", "3")], ids=["threads", "prefork"])
+def test_stops_all_the_same(
+    own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path, pool: tuple[str, ...]
+) -> None:
+    """SIGTERM ends it within seconds, with status 0, though nobody can be told through Redis; the exchange is left."""
+    house = House(own_redis.url, simulator, tmp_path, str(tmp_path / "secret.key"))
+    worker = house.worker(*pool).start()
+    with house.client() as client:
+        assert client.open_ws("a")["errorCode"] == DONE
+        assert client.subscribe("a", "tickers:BTC-USDT")["errorCode"] == DONE
+    own_redis.stop()
+    eventually(lambda: "Connection to broker lost" in worker.text())
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    eventually(lambda: simulator.connections() == [])
