@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from houses import House, Shared
-from workers import ROOT
 
 OTHER_SHOP = """
     import celeryconfig
@@ -37,17 +35,6 @@ OTHER_SHOP = """
     assert tasks.subscribe.delay(name, "tickers:BTC-USDT").get(timeout=20)["errorCode"] == 80011
     print("well")
 """
-
-
-def test_readme(shared: Shared, tmp_path: Path) -> None:
-    """The README's ten lines, and those with tasks, run as they are written there."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    programs = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if '"tests"' in block]
-    assert len(programs) >= 2
-    for program in programs:
-        said = shared.house.python(program, cwd=tmp_path)
-        assert "80000" in said
-        assert "'event': 'error'" not in said
 
 
 def test_app_with_its_own_celery(shared: Shared, name: str, tmp_path: Path) -> None:
