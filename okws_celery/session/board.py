@@ -42,6 +42,8 @@ class Entry:
     owners: dict[str, int] = field(default_factory=dict)
     seen: int = 0
     seen_written: int = 0
+    source: int = 0
+    """Serial number of the link from which it comes."""
     heard: int = 0
     """When it last came, or was subscribed: from then on its silence counts."""
     tried: int = 0
@@ -114,8 +116,9 @@ class Board:
 
     # -- data
 
-    def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int) -> Entry | None:
-        """Route a push to its feed. The entry if its topic must be subscribed again; BadPush if it makes no sense."""
+    def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
+        """Route a push of a link to its feed. The entry if its topic must be subscribed again; BadPush if it makes no
+        sense."""
         spelling = bytes(push.arg)
         routed = self._by_spelling.get(spelling)
         if routed is None:
@@ -125,6 +128,8 @@ class Board:
             self.unrouted += 1
             return None
         feed = entry.feed
+        if source != entry.source and not self._from_another(entry, push, source):
+            return None
         try:
             fault = feed.write(batch, push)
         except BadPush:
@@ -134,7 +139,7 @@ class Board:
         entry.seen = entry.heard = now_ms
         entry.renewed = False
         self._touched[entry] = None
-        if self._pushes:
+        if self._pushes and (source == entry.source or feed.first_ts):
             batch.publish(channel, frame)
         if fault:
             self._stale(batch, entry, fault, now_ms)
@@ -206,10 +211,19 @@ class Board:
         if entry.state == "refused":
             self._set(batch, entry, "pending", "", now_ms)
 
-    def broken(self, batch: Batch, arg: Arg, reason: str, now_ms: int) -> None:
-        """What comes next for this arg, if anything, does not follow on what came before."""
+    def replaced(self, source: int, following: int) -> None:
+        """What comes from one link comes from another from now on, also where nothing has come yet."""
+        for entry in self._entries.values():
+            if entry.source == source:
+                entry.source = following
+
+    def broken(self, batch: Batch, arg: Arg, reason: str, now_ms: int, source: int = 0) -> None:
+        """What comes next for this arg, if anything, does not follow on what came before.
+
+        With a source only if it comes from there: a link that was replaced may end as it likes.
+        """
         entry = self._by_arg.get(arg)
-        if entry is not None:
+        if entry is not None and source in (0, entry.source):
             entry.feed.interrupted(batch)
             self._stale(batch, entry, reason, now_ms)
 
@@ -257,6 +271,19 @@ class Board:
         batch.publish(self._data.event, json.dumps(body, separators=(",", ":")))
 
     # -- within
+
+    def _from_another(self, entry: Entry, push: Push, source: int) -> bool:
+        """Whether to take a push from a link that is not the topic's, while a new link replaces an old one.
+
+        The new link becomes the topic's with its first push, of a merged book with its snapshot. From then on the old
+        one is heard only where each row says by itself whether it is news.
+        """
+        if source > entry.source:
+            if push.action != "update":
+                entry.source = source
+                return True
+            return False
+        return entry.topic.channel.kind in (Kind.LOG, Kind.STATE)
 
     def _find(self, spelling: bytes) -> tuple[Entry | None, str]:
         """The topic that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""

@@ -34,6 +34,9 @@ __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _ALREADY_LOGGED_IN = 60031
+_WILL_CLOSE = 64008
+_REPLACE_S = 45.0
+"""How long the replacement of a link may take, s; the exchange closes it 60 s after its notice (PROTOCOL 2.4)."""
 _KINDS_COUNTED = 100
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
@@ -87,6 +90,8 @@ class Exchange:
         self._clock = clock
         self._owner = owner
         self._links: dict[str, Link] = {}
+        # Links that are being replaced before the exchange closes them, and until when that may take.
+        self._retiring: dict[Link, float] = {}
         self._leaving: dict[Arg, str] = {}
         # Topics that are acknowledged and whose callers wait for the first push, and until when.
         self._first_push: dict[str, float] = {}
@@ -139,12 +144,12 @@ class Exchange:
 
     def close(self, reason: str) -> None:
         """Leave every link in good order; `closed` says when that is done."""
-        for link in self._links.values():
+        for link in self._every():
             link.close(reason, self._clock.now)
 
     def shut(self) -> None:
         """Close every socket at once."""
-        for link in self._links.values():
+        for link in self._every():
             link.shut()
 
     # -- how it stands
@@ -152,7 +157,7 @@ class Exchange:
     @property
     def closed(self) -> bool:
         """Whether no socket is left."""
-        return not any(link.connected for link in self._links.values())
+        return not any(link.connected for link in self._every())
 
     @property
     def complete(self) -> bool | None:
@@ -160,7 +165,8 @@ class Exchange:
         needed = [link for link in self._links.values() if link.needed]
         if not needed:
             return None
-        return all(link.state is LinkState.UP and (link.logged_in or not link.wants_login) for link in needed)
+        replaced = {link.path for link in self._retiring if link.state is LinkState.UP}
+        return all(link.complete or link.path in replaced for link in needed)
 
     @property
     def settled(self) -> bool:
@@ -190,26 +196,25 @@ class Exchange:
 
     def watches(self) -> Iterator[Watch]:
         """For the selector."""
-        for link in self._links.values():
+        for link in self._every():
             if link.connected:
-                handler = partial(self._ready, link)
-                yield Watch(link.socket, link.fileno(), link.wants_write, handler)
+                yield Watch(link.socket, link.fileno(), link.wants_write, partial(self._ready, link))
 
     def serve_buffered(self) -> bool:
         """Read what waits inside TLS objects, where no selector sees it; whether there was any."""
-        buffered = [link for link in self._links.values() if link.buffered]
+        buffered = [link for link in self._every() if link.buffered]
         for link in buffered:
             self._ready(link, selectors.EVENT_READ)
         return bool(buffered)
 
     def tick(self) -> None:
         """Keep-alives, deadlines, idle links."""
-        for link in list(self._links.values()):
+        for link in self._every():
             try:
                 link.tick(self._clock.now)
             except LinkLost as problem:
                 self._lost(link, str(problem))
-            self._apply(link.subscriptions.overdue(self._clock.now))
+            self._apply(link, link.subscriptions.overdue(self._clock.now))
             if link.idle(self._clock.now):
                 link.close("nothing is subscribed", self._clock.now)
         for entry in self._board.silent(self._batch, self._clock.ms):
@@ -229,6 +234,14 @@ class Exchange:
                 self._lost(link, str(problem))
 
         self._settle_subscribed()
+        for link, until in list(self._retiring.items()):
+            if not link.connected:
+                del self._retiring[link]
+            elif self._replaced(link):
+                self._board.replaced(link.serial, self._links[link.path].serial)
+                link.close("replaced", self._clock.now)
+            elif self._clock.now >= until:
+                link.close("not replaced in time", self._clock.now)
 
     def _settle_subscribed(self) -> None:
         """Tell those who wait for an acknowledged topic, with its first push or when that stays away."""
@@ -247,6 +260,9 @@ class Exchange:
                 link.send(request)
 
     # -- links
+
+    def _every(self) -> list[Link]:
+        return [*self._links.values(), *self._retiring]
 
     def _link(self, path: str) -> Link:
         link = self._links.get(path)
@@ -281,9 +297,11 @@ class Exchange:
     def _lost(self, link: Link, reason: str) -> None:
         if link.state is LinkState.CLOSING:
             link.shut()
+        elif link in self._retiring:
+            link.shut()
         else:
             link.failed(reason, self._clock.now)
-        self._apply(link.subscriptions.link_down(), reason)
+        self._apply(link, link.subscriptions.link_down(), reason)
 
     def _ready(self, link: Link, mask: int) -> None:
         try:
@@ -298,12 +316,12 @@ class Exchange:
     # -- messages
 
     def _frame(self, link: Link, frame: bytes) -> None:
-        if link.state is LinkState.CLOSING:
-            return
+        if link.state is LinkState.CLOSING and link not in self._retiring:
+            return  # of one that is replaced, what was under way before the other was subscribed is still news
         try:
             message = decode(frame)
             if type(message) is Push:
-                broken = self._board.push(self._batch, message, frame, self._clock.ms)
+                broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
                 if broken is not None:
                     self._renew(link, broken)
             elif type(message) is Event:
@@ -336,17 +354,19 @@ class Exchange:
         match event.kind:
             case "subscribe" | "unsubscribe" if event.arg is not None:
                 arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))
-                self._apply(link.subscriptions.acknowledged(event, arg))
+                self._apply(link, link.subscriptions.acknowledged(event, arg))
             case "login":
                 self._logged_in(link)
             case "error" if link.state is LinkState.LOGIN and not event.id:
                 self._login_failed(link, event)
             case "error":
-                self._apply(link.subscriptions.failed(event, self._clock.now))
+                self._apply(link, link.subscriptions.failed(event, self._clock.now))
             case "channel-conn-count-error":
-                self._apply(link.subscriptions.channel_refused(_too_many(event), self._clock.now))
+                self._apply(link, link.subscriptions.channel_refused(_too_many(event), self._clock.now))
             case "notice":
                 _log.info("session %s, /%s: notice %d: %s", self._name, link.path, event.code, event.text)
+                if event.code == _WILL_CLOSE:
+                    self._replace(link)
             case "channel-conn-count":
                 pass
             case _:
@@ -368,7 +388,31 @@ class Exchange:
             return
         raise LinkLost(f"login: {event.code} {event.text} {hint}".rstrip())
 
-    def _apply(self, changes: list[Change], reason: str = "") -> None:
+    def _replace(self, link: Link) -> None:
+        """Before the exchange closes a link: connect another, subscribe there, and only then leave the old one."""
+        if self._links.get(link.path) is not link or not link.subscriptions.needed:
+            return
+        following = self._links[link.path] = Link(link.path, link.url, self._name)
+        following.wants_login = link.wants_login
+        for arg in link.subscriptions.wanted():
+            following.subscriptions.want(arg, self._clock.now)
+        self._retiring[link] = self._clock.now + _REPLACE_S
+
+    def _replaced(self, link: Link) -> bool:
+        """Whether the link that follows has everything: each topic acknowledged, each book with its snapshot."""
+        following = self._links[link.path]
+        if not following.complete or not following.subscriptions.settled or following.subscriptions.touched:
+            return False
+        for arg in following.subscriptions.wanted():
+            entry = self._board.of_arg(arg)
+            book = entry is not None and entry.topic.channel.kind is Kind.BOOK and entry.source != following.serial
+            if book or following.subscriptions.state(arg) is not State.LIVE:
+                return False
+        return True
+
+    def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
+        if link in self._retiring:
+            changes = [change for change in changes if change.kind == "broken"]
         for change in changes:
             entry = self._board.of_arg(change.arg)
             text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
@@ -383,7 +427,8 @@ class Exchange:
                     _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
-                    self._board.broken(self._batch, change.arg, why, self._clock.ms)
+                    source = link.serial if change.kind == "broken" else 0
+                    self._board.broken(self._batch, change.arg, why, self._clock.ms, source)
                 case "gone":
                     self._gone(self._leaving.pop(change.arg, text))
                 case _:

@@ -14,6 +14,7 @@ CLOSING     the exchange closed too, or 1 s     CLOSED, without a pause
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import ssl
@@ -45,6 +46,7 @@ _STEADY_S = 60.0
 """A connection that lived this long, s, was a good one: the next failure starts with no pause again."""
 
 _log = logging.getLogger(__name__)
+_serials = itertools.count(1)
 
 
 class LinkState(Enum):
@@ -96,6 +98,8 @@ class Link:
 
     def __init__(self, path: str, url: str, name: str) -> None:
         self.path = path
+        self.serial = next(_serials)
+        """Of two links to one path, the one with the higher number replaces the other."""
         self.url = url
         self.subscriptions = Subscriptions()
         self.state = LinkState.CLOSED
@@ -145,6 +149,11 @@ class Link:
     def wants_write(self) -> bool:
         """Whether bytes wait because the socket was full."""
         return bool(self._shim.outbox)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is up, and logged in if it should be."""
+        return self.state is LinkState.UP and (self.logged_in or not self.wants_login)
 
     @property
     def needed(self) -> bool:

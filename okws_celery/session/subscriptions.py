@@ -120,6 +120,10 @@ class Subscriptions:
         if found is not None and found.state is State.LIVE:
             found.renewing = self.touched = True
 
+    def wanted(self) -> list[Arg]:
+        """What is subscribed here, or should be, and was not refused."""
+        return [item.arg for item in self._by_arg.values() if item.wanted and item.state is not State.PARKED]
+
     def state(self, arg: Arg) -> State | None:
         """The state of an arg, None if it is not known."""
         found = self._by_arg.get(arg)

@@ -81,6 +81,54 @@ class TestCuts:
         eventually(lambda: threading.active_count() <= before)
 
 
+class TestNotices:
+    """The exchange announces that it will close a connection (PROTOCOL 2.4)."""
+
+    def test_replaced_without_a_gap(self, hold: Hold, simulator: Simulator) -> None:
+        """A second link is up and subscribed before the first is left: nothing goes stale, nothing is missing."""
+        held = hold(credentials=DEMO)
+        held.opened()
+        topics = ["tickers:BTC-USDT", "trades:BTC-USDT", "books:BTC-USDT", "bbo-tbt:ETH-USDT", "price-limit:BTC-USDT"]
+        assert held.subscribe(*topics)["errorCode"] == 80000
+        eventually(lambda: held.topic("books:BTC-USDT")["state"] == "live")
+        with Listener(held.registry.settings.redis_url, held.data.event, held.data.of("trades")) as listener:
+            for _ in range(3):
+                before = {link.conn_id for link in simulator.connections("public")}
+                simulator.fault("notice", path="public", close_after_s=30)
+                eventually(
+                    lambda before=before: (  # type: ignore[misc]
+                        len(simulator.connections("public")) == 1
+                        and simulator.connections("public")[0].conn_id not in before
+                    ),
+                    timeout=20,
+                    what="the old connection is left for the new one",
+                )
+                assert flowing(held)
+            assert listener.ops("STALE", "GAP", "DISCONNECTED") == []
+            pushed = [row["tradeId"] for push in listener.messages(held.data.of("trades")) for row in push["data"]]
+        assert len(pushed) == len(set(pushed)) > 0
+        stored = [
+            json.loads(fields["data"])["tradeId"] for _, fields in held.redis.xrange(held.data.of("trades:BTC-USDT"))
+        ]
+        numbers = [int(number) for number in stored]
+        assert numbers == sorted(set(numbers))
+        assert set(pushed) <= set(stored)
+        assert [held.topic(topic)["state"] for topic in topics] == ["live"] * len(topics)
+        assert held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live"
+
+    def test_closed_before_it_could_be_replaced(self, hold: Hold, simulator: Simulator) -> None:
+        """If the exchange cannot be reached meanwhile, the end of the old link is a cut like any other."""
+        held = hold()
+        held.subscribe("tickers:BTC-USDT", "books:BTC-USDT")
+        simulator.stop_listening()
+        simulator.fault("notice", path="public", close_after_s=1)
+        eventually(lambda: held.topic("books:BTC-USDT")["state"] == "stale")
+        eventually(lambda: held.redis.get(held.data.status) == "DISCONNECTED")
+        simulator.resume()
+        eventually(lambda: held.topic("books:BTC-USDT")["state"] == "live", timeout=20)
+        assert flowing(held)
+
+
 class TestRubbish:
     """What no exchange should send."""
 
