@@ -295,9 +295,7 @@ class Exchange:
             self._owner.unreachable()
 
     def _lost(self, link: Link, reason: str) -> None:
-        if link.state is LinkState.CLOSING:
-            link.shut()
-        elif link in self._retiring:
+        if link.state is LinkState.CLOSING or link in self._retiring:
             link.shut()
         else:
             link.failed(reason, self._clock.now)
