@@ -67,7 +67,7 @@ def defaults(settings: Settings) -> dict[str, Any]:
         "worker_pool": "threads",
         "worker_prefetch_multiplier": 1,
         "task_acks_late": False,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,  # those acknowledged late only, so none of ours
         "worker_proc_alive_timeout": 30.0,
         # Flower needs no option.
         "worker_send_task_events": True,

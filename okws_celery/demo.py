@@ -140,7 +140,7 @@ class _Demo:
         self.house.callback(self.client.close)
         if not exchange:
             _say("exchange", self.settings.endpoints({}).ws_url)
-        if self.client.status(name)["errorCode"] == DONE:
+        if name in self.client.servers()["message"]:
             raise NotStarted(f"session {name!r} is open already on this Redis; --session takes another name")
         self.house.callback(self._close_session)
         urls = (exchange.get("ws"), exchange.get("rest"))
@@ -257,7 +257,7 @@ def _expect(answer: Answer, what: str) -> None:
     if answer["errorCode"] == BAD_COMMAND:
         raise BadCommand(answer["message"])
     if answer["errorCode"] == UNKNOWN_OUTCOME:  # the exchange is slow, or cannot be reached yet
-        _say("exchange", f"{answer['message']}; the session goes on trying")
+        _say("exchange", answer["message"])
         return
     refused = [
         f"{topic}: {each['message']}" for topic, each in answer.get("topics", {}).items() if each["errorCode"] != DONE

@@ -110,8 +110,12 @@ class Reader:
 
 def topic_of_path(path: str | Mapping[str, Any], params: Mapping[str, Any] | None = None) -> tuple[Topic, int | None]:
     """The topic that a path and its parameters mean, and the `n` that may stand among them."""
+    if params is not None and not isinstance(params, Mapping):
+        raise BadCommand(f'params {params!r}: a dict is accepted, {{"instId": "BTC-USDT"}}')
     given = {_SPELLINGS.get(str(key), str(key)): value for key, value in (params or {}).items()}
     n = given.pop("n", None)
+    if given and isinstance(path, Mapping):
+        return parse_topic({**path, **given}), n
     if given and isinstance(path, str) and channel_of(path).known:
         return parse_topic({"channel": path, **given}), n
     topic = parse_topic(path)
@@ -132,6 +136,8 @@ def read_of_path(
     n = n_in_params if n is None else n
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise BadCommand(f"n {n!r}: a whole number above 0 is accepted")
+    if max_age is not None and (isinstance(max_age, bool) or not isinstance(max_age, int | float)):
+        raise BadCommand(f"max_age {max_age!r}: a number of seconds is accepted")
     read = read_of(topic, Route(topic, data.of("")).key, n)
     return read if max_age is None else _fresh(read, data, topic, max_age)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from okws_celery.config_file import ConfigFile, read_config_file
-from okws_celery.errors import ConfigError
-from okws_celery.okx.endpoints import REGIONS, Endpoints, endpoints
+from okws_celery.errors import BadCommand, ConfigError
+from okws_celery.okx.endpoints import REGIONS, Endpoints, check_proxy, endpoints
 
 __all__ = ["EXCHANGE_OPTIONS", "PUBLISH_FORMS", "Settings", "load"]
 
@@ -31,15 +31,15 @@ def _setting(variable: str, default: Any, meaning: str, *, shown: bool = True) -
 class Settings:
     """The settings of this process. Times in seconds."""
 
-    redis_url: str = _setting("OKWS_REDIS_URL", "redis://localhost:6379/0", "Redis for data and control")
-    broker_url: str = _setting("OKWS_BROKER_URL", "", "Celery broker; default: the same Redis")
-    result_backend: str = _setting("OKWS_RESULT_BACKEND", "", "Celery results; default: the same Redis")
+    redis_url: str = _setting("OKWS_REDIS_URL", "redis://localhost:6379/0", "Redis for data and control", shown=False)
+    broker_url: str = _setting("OKWS_BROKER_URL", "", "Celery broker; default: the same Redis", shown=False)
+    result_backend: str = _setting("OKWS_RESULT_BACKEND", "", "Celery results; default: the same Redis", shown=False)
     ws_url: str = _setting("OKWS_WS_URL", "", "base of OKX's WebSocket URLs; default: by region and demo")
     rest_url: str = _setting("OKWS_REST_URL", "", "base of OKX's REST URLs; default: by region")
     region: str = _setting("OKWS_REGION", "global", "global, us or eea")
     demo: bool = _setting("OKWS_DEMO", False, "1 for demo trading")
     ca_file: str = _setting("OKWS_CA_FILE", "", "extra CA certificates for the exchange's TLS, PEM")
-    proxy: str = _setting("OKWS_PROXY", "", "http://, socks5:// or socks5h:// proxy to the exchange")
+    proxy: str = _setting("OKWS_PROXY", "", "http://, socks5:// or socks5h:// proxy to the exchange", shown=False)
     config: str = _setting("OKWS_CONFIG", "", "config file, TOML or INI")
     celery_config: str = _setting("OKWS_CELERY_CONFIG", "", "module of Celery settings laid over the defaults")
     prefix: str = _setting("OKWS_PREFIX", "okex", "first part of data keys")
@@ -131,6 +131,11 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{_FIELDS[name].metadata['variable']}: a number above 0 is accepted")
     if settings.book_depth < 0:
         raise ConfigError("OKWS_BOOK_DEPTH: 0 (as deep as the channel) or a number of levels is accepted")
+    try:
+        settings.endpoints({})
+        check_proxy(settings.proxy)
+    except BadCommand as problem:
+        raise ConfigError(f"OKWS_WS_URL, OKWS_REST_URL, OKWS_PROXY: {problem}") from None
     for name in ("prefix", "namespace"):
         if not getattr(settings, name).replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"{_FIELDS[name].metadata['variable']}: letters, digits, - and _ are accepted")

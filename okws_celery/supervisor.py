@@ -72,9 +72,10 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        from okws_celery import inspection
+        from okws_celery import inspection, logs
 
         inspection.register()
+        logs.keep_to_one_line()
         self.app = worker.app
         self.worker_name: str = worker.hostname
         self.capacity = 0
@@ -186,7 +187,8 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
 def _impatient_client(registry: Registry) -> redis.Redis:
     """A client on the same Redis that gives up soon: the worker's main loop waits for it."""
     kwargs = dict(registry.redis.connection_pool.connection_kwargs)
-    kwargs |= {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S, "retry": Retry(NoBackoff(), 0)}
+    kwargs |= {name: _TIMEOUT_S for name in ("socket_timeout", "socket_connect_timeout") if name in kwargs}
+    kwargs |= {"retry": Retry(NoBackoff(), 0)}
     pool = redis.ConnectionPool(connection_class=registry.redis.connection_pool.connection_class, **kwargs)
     return redis.Redis(connection_pool=pool)
 

@@ -6,6 +6,7 @@ Importing this module imports no Celery: the first command does.
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from okws_celery.calls.opening import Opening, close_now, wait_until_closed
-from okws_celery.calls.subscribing import Topics, checked_topics, of_one
+from okws_celery.calls.subscribing import Topics, checked_topics, of_one, on_the_wire
 from okws_celery.errors import (
     DONE,
     NO_SESSION,
@@ -48,6 +49,10 @@ def client(redis_url: str | None = None, *, timeout: float | None = None, settin
     It may be made before any worker is up, and many threads may share it.
     """
     chosen = settings or load()
+    if redis_url is not None and not isinstance(redis_url, str):
+        raise BadCommand(f"redis_url {redis_url!r}: text is accepted, redis://host:port/0")
+    if timeout is not None and (not isinstance(timeout, int | float) or not 0 < timeout < math.inf):
+        raise BadCommand(f"timeout {timeout!r}: a number of seconds above 0 is accepted")
     if redis_url is not None and redis_url != chosen.redis_url:
         # Broker and results of another Redis would be of no use with this one.
         chosen = chosen.with_(redis_url=redis_url, broker_url="", result_backend="")
@@ -149,7 +154,7 @@ class Client:
         texts = checked_topics(name, topic, owner, ttl)
         timeout_s, command_id = self._timeout(timeout), uuid.uuid4().hex
         kwargs = {"owner": owner, "ttl": ttl, "deadline": now_ms() + int(timeout_s * 1000)}
-        said = self._ask("okws_celery.tasks.subscribe", name, (name, texts), kwargs, command_id, timeout_s)
+        said = self._ask("okws_celery.tasks.subscribe", name, (name, on_the_wire(texts)), kwargs, command_id, timeout_s)
         return of_one(topic, said)
 
     @_answering
@@ -236,7 +241,7 @@ class Client:
     def _timeout(self, timeout: float | None) -> float:
         if timeout is None:
             return self.settings.timeout_s
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
             raise BadCommand(f"timeout {timeout!r}: a number of seconds above 0 is accepted")
         return float(timeout)
 

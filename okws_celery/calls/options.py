@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from okws_celery.errors import BadCommand
 from okws_celery.keys import check_name
-from okws_celery.okx.endpoints import endpoints
+from okws_celery.okx.endpoints import check_proxy, endpoints
 from okws_celery.okx.login import Credentials, credentials
 from okws_celery.settings import EXCHANGE_OPTIONS, PUBLISH_FORMS, Settings
 from okws_celery.store.credentials import is_sealed, seal, unseal
@@ -23,7 +22,6 @@ OPTIONS = ("profile", *EXCHANGE_OPTIONS, "publish")
 """What `open_ws` takes beside a name and credentials."""
 
 _SECRET_PARTS = frozenset({"apikey", "secret", "secretkey", "password", "passphrase"})
-_PROXIES = ("http", "socks5", "socks5h")
 _FLAGS = {True: True, False: False, "1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 
 
@@ -115,7 +113,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("publish", "both") not in PUBLISH_FORMS:
         raise BadCommand(f"open_ws: publish {options['publish']!r}; {', '.join(PUBLISH_FORMS)} are accepted")
     if "proxy" in options:
-        _check_proxy(options["proxy"])
+        check_proxy(options["proxy"])
     endpoints(
         region=options.get("region", "global"),
         ws_url=options.get("ws_url", ""),
@@ -129,14 +127,3 @@ def _flag(value: Any) -> bool:
         return _FLAGS[value.lower() if isinstance(value, str) else value]
     except (KeyError, TypeError):
         raise BadCommand(f"open_ws: demo {value!r}; true or false is accepted") from None
-
-
-def _check_proxy(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _PROXIES and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        accepted = " or ".join(f"{scheme}://host:port" for scheme in _PROXIES)
-        raise BadCommand(f"open_ws: proxy {url.rpartition('@')[2]!r}; {accepted} is accepted")

@@ -9,8 +9,9 @@ from typing import Any
 from okws_celery.errors import Answer, BadCommand
 from okws_celery.keys import check_name
 from okws_celery.okx.topics import parse_topic
+from okws_celery.store.registry import SessionRecord
 
-__all__ = ["Topics", "checked_topics", "of_one"]
+__all__ = ["Topics", "check_login", "checked_topics", "of_one", "on_the_wire"]
 
 Topics = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]]
 """One topic, as text or as OKX's arg object, or several."""
@@ -26,6 +27,21 @@ def checked_topics(name: object, topic: Topics, owner: object, ttl: object = Non
     if not isinstance(several, Iterable) or not (several := list(several)):
         raise BadCommand(f"topic {topic!r}: a topic or a list of topics is accepted")
     return list(dict.fromkeys(parse_topic(one).text for one in several))
+
+
+def on_the_wire(texts: Iterable[str]) -> list[str | dict[str, str]]:
+    """Topics as they travel: text, but for a channel that the catalogue does not know the object that OKX takes."""
+    topics = [parse_topic(text, stored=True) for text in texts]
+    return [topic.text if topic.channel.known else topic.arg_object for topic in topics]
+
+
+def check_login(record: SessionRecord, texts: Iterable[str]) -> None:
+    """BadCommand (80010) if one of the topics needs a login and the session was opened without credentials."""
+    if record.options.get("credentials") or record.options.get("profile"):
+        return
+    private = [text for text in texts if parse_topic(text, stored=True).channel.login]
+    if private:
+        raise BadCommand(f"{', '.join(private)}: needs a login, and the session was opened without credentials")
 
 
 def of_one(topic: Topics, said: Answer) -> Answer:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from okws_celery.errors import BadCommand
 
-__all__ = ["PATHS", "REGIONS", "Endpoints", "endpoints"]
+__all__ = ["PATHS", "REGIONS", "Endpoints", "check_proxy", "endpoints"]
 
 PATHS = ("public", "private", "business")
 """The three WebSocket paths; each connection serves one."""
@@ -19,6 +19,7 @@ _HOSTS = {
     "eea": ("wss://wseea.okx.com:8443", "wss://wseeapap.okx.com:8443", "https://eea.okx.com"),
 }
 REGIONS = tuple(_HOSTS)
+_PROXY_SCHEMES = ("http", "socks5", "socks5h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,19 @@ def endpoints(region: str = "global", demo: bool = False, ws_url: str = "", rest
     )
 
 
+def check_proxy(proxy: str) -> str:
+    """The proxy's URL itself, "" for none; BadCommand if it is not one. The error shows no password."""
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port
+    except ValueError:
+        usable = False
+    if proxy and not usable:
+        accepted = ", ".join(f"{scheme}://host:port" for scheme in _PROXY_SCHEMES)
+        raise BadCommand(f"proxy {proxy.rpartition('@')[2]!r}: {accepted} are accepted")
+    return proxy
+
+
 def _checked(url: str, what: str, schemes: tuple[str, ...]) -> str:
     if not url:
         return ""
@@ -55,5 +69,6 @@ def _checked(url: str, what: str, schemes: tuple[str, ...]) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise BadCommand(f"{what} {url!r}: {' or '.join(s + '://host[:port][/path]' for s in schemes)} is accepted")
+        shown = url.partition("://")[0] + "://***@" + url.rpartition("@")[2] if "@" in url else url
+        raise BadCommand(f"{what} {shown!r}: {' or '.join(s + '://host[:port][/path]' for s in schemes)} is accepted")
     return url.rstrip("/")

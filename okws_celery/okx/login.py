@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,9 @@ from okws_celery.errors import BadCommand
 
 __all__ = ["HINTS", "REFUSED_FOR_GOOD", "Credentials", "credentials", "login_request", "sign"]
 
-REFUSED_FOR_GOOD = frozenset({60005, 60007, 60009, 60024, 60026, 60032, 50101, 50105, 50110, 50111, 50119})
+REFUSED_FOR_GOOD = frozenset(
+    {60005, 60007, 60009, 60012, 60024, 60026, 60027, 60032, 50101, 50105, 50110, 50111, 50119}
+)
 """Login errors that trying again cannot cure. 60009 is OKX's general refusal and is taken for one of them."""
 
 _REGION_HINT = "wrong region or demo? The key works only on the stack that issued it"
@@ -40,6 +43,16 @@ class Credentials:
     api_key: str = field(repr=False)
     secret: str = field(repr=False)
     passphrase: str = field(repr=False)
+
+    def shows_in(self, frame: bytes) -> bool:
+        """Whether any of it stands in a message."""
+        return any(part.encode() in frame for part in (self.api_key, self.secret, self.passphrase))
+
+    def masked(self, text: str) -> str:
+        """The text without any of it, and without a signature."""
+        for part in (self.secret, self.passphrase, self.api_key):
+            text = text.replace(part, "***")
+        return re.sub(r'(\\?"sign\\?"\s*:\s*\\?")[^"\\]*', r"\1***", text)
 
 
 def credentials(given: Mapping[str, object]) -> Credentials | None:

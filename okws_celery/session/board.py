@@ -136,6 +136,10 @@ class Board:
             self.bad += 1
             raise
         self.pushes += 1
+        if not entry.seen:
+            # With the first push, so that `max_age` holds as soon as there is something to read.
+            entry.seen_written = now_ms
+            batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
         entry.renewed = False
         self._touched[entry] = None
@@ -204,7 +208,7 @@ class Board:
         entry = self._by_arg.get(arg)
         if entry is not None:
             entry.feed.interrupted(batch)
-            self._set(batch, entry, "refused", f"{code} {text}".strip(), now_ms)
+            self._set(batch, entry, "refused", f"{code} {text}".strip() if code else text, now_ms)
 
     def pending(self, batch: Batch, entry: Entry, now_ms: int) -> None:
         """A topic that was refused is tried again, because somebody asked anew."""
@@ -243,7 +247,9 @@ class Board:
                 entry.feed.interrupted(batch)
                 self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
                 again.append(entry)
-            elif entry.state == "stale" and (now_ms - entry.tried) / 1000 > _retry_s(entry):
+            elif (
+                entry.state in ("stale", "pending") and entry.tried and (now_ms - entry.tried) / 1000 > _retry_s(entry)
+            ):
                 again.append(entry)
             else:
                 continue

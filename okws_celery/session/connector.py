@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,15 +13,14 @@ from urllib.parse import unquote, urlsplit
 import redis
 import websocket
 
-from okws_celery.errors import BadCommand
+from okws_celery.okx.endpoints import check_proxy
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
-__all__ = ["CONNECT_S", "Connector", "check_proxy"]
+__all__ = ["CONNECT_S", "Connector"]
 
 CONNECT_S = 10.0
 """How long a connection may take, s, after its turn has come."""
-_PROXY_SCHEMES = ("http", "socks5", "socks5h")
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +32,15 @@ class Connector:
     proxy: str = ""
     ca_file: str = ""
 
-    def connect(self, url: str) -> websocket.WebSocket:
-        """A connected WebSocket. OSError or WebSocketException say why there is none; both are for a retry."""
+    def connect(self, url: str, begin: Callable[[], bool]) -> websocket.WebSocket:
+        """A connected WebSocket. Whatever is raised says why there is none, and is for a retry.
+
+        `begin` is called when its turn has come, which after an outage of many links takes a while; it says whether
+        the connection is still wanted.
+        """
         self._wait_for_turn(urlsplit(url).netloc)
+        if not begin():
+            raise ConnectionAbortedError("not wanted any more")
         options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
         if url.startswith("wss:"):
             context = ssl.create_default_context()
@@ -51,18 +57,6 @@ class Connector:
         except redis.RedisError as problem:
             _log.debug("no pacing of connections, Redis does not answer: %s", problem)
             time.sleep(1.0)
-
-
-def check_proxy(proxy: str) -> str:
-    """The proxy's URL itself; BadCommand if it is not one. The error shows no password."""
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port
-    except ValueError:
-        usable = False
-    if proxy and not usable:
-        raise BadCommand("proxy: http://host:port, socks5://host:port or socks5h://host:port is accepted")
-    return proxy
 
 
 def _proxy_options(proxy: str) -> dict[str, Any]:

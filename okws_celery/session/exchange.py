@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
 import websocket
 
-from okws_celery.errors import BAD_COMMAND, DONE, OkwsError, answer
+from okws_celery.errors import BAD_COMMAND, DONE, answer
 from okws_celery.feeds.route import BadPush
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
@@ -115,6 +116,8 @@ class Exchange:
         link = self._link(topic.channel.path)
         link.wants_login = link.wants_login or topic.channel.login
         link.subscriptions.want(topic.arg, self._clock.now)
+        # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
+        link.subscriptions.renew(topic.arg)
 
     def leave(self, topic: Topic) -> None:
         """Unsubscribe a topic that was taken off the board."""
@@ -138,7 +141,7 @@ class Exchange:
         match subscriptions.state(topic.arg):
             case State.LIVE:
                 self._first_push.setdefault(topic.text, self._clock.now + _FIRST_PUSH_S)
-            case State.PARKED:
+            case State.PARKED | None:
                 self._board.pending(self._batch, entry, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
 
@@ -241,6 +244,7 @@ class Exchange:
                 self._board.replaced(link.serial, self._links[link.path].serial)
                 link.close("replaced", self._clock.now)
             elif self._clock.now >= until:
+                self._apply(link, link.subscriptions.link_down(), "not replaced in time")
                 link.close("not replaced in time", self._clock.now)
 
     def _settle_subscribed(self) -> None:
@@ -257,6 +261,7 @@ class Exchange:
             link.login(login_request(self._credentials, time.time()), self._clock.now)
         elif link.subscriptions.touched or link.subscriptions.due(self._clock.now):
             for request in link.subscriptions.requests(self._clock.now):
+                _log.debug("session %s, /%s: sends %s", self._name, link.path, request)
                 link.send(request)
 
     # -- links
@@ -271,12 +276,16 @@ class Exchange:
         return link
 
     def _connect(self, link: Link) -> None:
-        attempt = link.connecting(self._clock.now)
+        attempt = link.connecting()
+
+        def begin() -> bool:
+            self._mailbox.post(lambda: link.turn_has_come(attempt, self._clock.now))
+            return link.attempt == attempt
 
         def work() -> Callable[[], None]:
             try:
-                ws = self._connector.connect(link.url)
-            except (OSError, websocket.WebSocketException, ValueError, OkwsError) as problem:
+                ws = self._connector.connect(link.url, begin)
+            except Exception as problem:  # each proxy and TLS library has errors of its own
                 reason = f"cannot connect to {link.url}: {_one_line(problem)}"
                 return lambda: self._failed(link, attempt, reason)
             return lambda: self._connected(link, attempt, ws)
@@ -295,11 +304,14 @@ class Exchange:
             self._owner.unreachable()
 
     def _lost(self, link: Link, reason: str) -> None:
-        if link.state is LinkState.CLOSING or link in self._retiring:
+        left = link.state is LinkState.CLOSING
+        if left or link in self._retiring:
             link.shut()
         else:
             link.failed(reason, self._clock.now)
-        self._apply(link, link.subscriptions.link_down(), reason)
+        # What we left ourselves has not broken off.
+        changes = [change for change in link.subscriptions.link_down() if not left or change.kind == "gone"]
+        self._apply(link, changes, reason)
 
     def _ready(self, link: Link, mask: int) -> None:
         try:
@@ -349,6 +361,11 @@ class Exchange:
         self._owner.after_flush(lambda: link.subscriptions.renew(entry.topic.arg))
 
     def _event(self, link: Link, event: Event, frame: bytes) -> None:
+        if self._credentials is not None and self._credentials.shows_in(frame):
+            # OKX echoes a request that it does not understand (PROTOCOL 2.5), also a login with everything in it.
+            event = msgspec.structs.replace(event, text=self._credentials.masked(event.text))
+            frame = self._credentials.masked(frame.decode(errors="replace")).encode()
+        _log.debug("session %s, /%s: hears %r", self._name, link.path, frame)
         match event.kind:
             case "subscribe" | "unsubscribe" if event.arg is not None:
                 arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))
@@ -410,7 +427,12 @@ class Exchange:
 
     def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
         if link in self._retiring:
-            changes = [change for change in changes if change.kind == "broken"]
+            following = self._links[link.path].subscriptions
+            changes = [
+                change
+                for change in changes
+                if change.kind == "broken" or (change.kind == "gone" and following.state(change.arg) is None)
+            ]
         for change in changes:
             entry = self._board.of_arg(change.arg)
             text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
@@ -442,4 +464,5 @@ def _too_many(event: Event) -> Event:
 
 
 def _one_line(problem: BaseException) -> str:
-    return " ".join(str(problem).split())[:200] or type(problem).__name__
+    # websocket-client adds the headers of a refused handshake, cookies and all, behind this mark.
+    return " ".join(str(problem).partition("-+-+-")[0].split())[:200] or type(problem).__name__

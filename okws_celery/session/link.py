@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import random
 import ssl
 from collections.abc import Iterator
@@ -171,12 +172,17 @@ class Link:
         """Whether a helper should connect now."""
         return self.state is LinkState.CLOSED and self.needed and now >= self.not_before
 
-    def connecting(self, now: float) -> int:
-        """A helper begins; the number of its attempt."""
+    def connecting(self) -> int:
+        """A helper waits for its turn to connect; the number of its attempt."""
         self.state = LinkState.CONNECTING
-        self._connecting_at = now
+        self._connecting_at = math.inf
         self.attempt += 1
         return self.attempt
+
+    def turn_has_come(self, attempt: int, now: float) -> None:
+        """The helper connects now; from here on its time counts."""
+        if attempt == self.attempt:
+            self._connecting_at = now
 
     def opened(self, ws: websocket.WebSocket, now: float) -> None:
         """The helper connected: take over its socket, which from here on does not block."""

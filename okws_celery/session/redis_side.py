@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from okws_celery.errors import StoreError
 from okws_celery.session.clock import Clock
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.watch import Watch
@@ -47,6 +46,7 @@ class RedisSide:
         self._on_word = on_word
         self._connecting = False
         self._away = False
+        self._not_before = 0.0
         self._bus: Wire | None = None
         self._bus_connecting = False
         self._heard_at = 0.0
@@ -66,7 +66,11 @@ class RedisSide:
             self._fence.tick(self._clock.now)
         except WireLost as problem:
             self.lost(str(problem))
-        if self._fence.state is FenceState.DOWN and not self._connecting:
+        if self._away and self._fence.idle:
+            self._away = False
+            _log.warning("session %s: Redis is back", self._name)
+        ready = self._clock.now >= self._not_before
+        if self._fence.state is FenceState.DOWN and not self._connecting and ready:
             self._connecting = True
             self._connect(self._connected)
         if self._bus is None and not self._bus_connecting:
@@ -79,6 +83,8 @@ class RedisSide:
         if not self._away:
             self._away = True
             _log.warning("session %s: %s; connecting again until it is back", self._name, reason)
+        else:
+            self._not_before = self._clock.now + _PAUSE_S  # it is there, and of no use
         self._fence.detach()
 
     def close(self) -> None:
@@ -94,7 +100,7 @@ class RedisSide:
             connection: BareConnection | None = None
             try:
                 connection = bare_connection(self._url)
-            except StoreError as problem:
+            except Exception as problem:  # whatever it is, the next try may go better
                 _log.debug("session %s: %s", self._name, problem)
                 time.sleep(_PAUSE_S)
             return lambda: connected(connection)
@@ -105,9 +111,6 @@ class RedisSide:
         self._connecting = False
         if connection is None:
             return
-        if self._away:
-            self._away = False
-            _log.warning("session %s: Redis is back", self._name)
         try:
             self._fence.attach(Wire(connection), self._clock.now)
         except WireLost as problem:

@@ -18,11 +18,12 @@ from typing import Any
 
 from okws_celery.errors import BAD_COMMAND, DONE, NO_SESSION, Answer, BadCommand, answer
 from okws_celery.feeds.route import Limits
+from okws_celery.okx.endpoints import check_proxy
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import parse_topic
 from okws_celery.session.board import Board, Entry
 from okws_celery.session.clock import Clock
-from okws_celery.session.connector import Connector, check_proxy
+from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.mailbox import Mailbox
@@ -138,6 +139,11 @@ class Session:
         self._released = False
 
     # -- the loop
+
+    @property
+    def token(self) -> str:
+        """The token of the lease that this session holds, or held."""
+        return self._fence.token
 
     def run(self) -> Ending:
         """Hold the session; returns why it ended. Never raises for what the exchange, Redis or a user does."""
@@ -297,6 +303,7 @@ class Session:
 
     def fence_dropped(self, reason: str) -> None:
         """See fence.Holder."""
+        self._status = ""
         self._board.dropped(self._batch, reason)
 
     # -- what is wanted
@@ -416,7 +423,9 @@ class Session:
         elif complete is False and self._status == "CONNECTED":
             self._set_status("DISCONNECTED")
         elif not self._status:
-            self._set_status("CONNECTED" if self._connected_once and complete is None else "READY")
+            # Written again because Redis may have forgotten it.
+            after = "CONNECTED" if complete is None else "DISCONNECTED"
+            self._set_status(after if self._connected_once else "READY")
 
     def _set_status(self, status: str) -> None:
         if status != self._status:
@@ -432,6 +441,8 @@ class Session:
     # -- the end
 
     def _end(self, ending: Ending) -> None:
+        if self._ending is Ending.SHUTDOWN and ending is Ending.CLOSED and not self._released:
+            self._ending = ending  # closed while the worker stops: closed for good
         if self._ending is not None:
             return
         self._ending = ending

@@ -31,6 +31,7 @@ __all__ = ["Change", "State", "Subscriptions"]
 ANSWER_S = 10.0
 _PASSING = frozenset({60011, 60014, 60023, 63999, 64007, 50001, 50011, 50013, 50026})
 """Errors that may pass: not logged in (yet), too frequent, internal."""
+_NOT_UNDERSTOOD = 60012
 _PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _MAX_TEXT = 32 * 1024
 """Bytes of args in one request; OKX closes the connection above 64 KB (PROTOCOL 2)."""
@@ -65,6 +66,8 @@ class _Subscription:
     state: State = State.WAITING
     wanted: bool = True
     renewing: bool = False
+    alone: bool = False
+    """Asked for in a request of its own: one that it shared was refused as a whole."""
     not_before: float = 0.0
     asked_at: float = 0.0
     attempts: int = 0
@@ -190,7 +193,8 @@ class Subscriptions:
             elif item.state is State.WAITING and item.wanted and item.not_before <= now:
                 ask.append(item)
         for op, items, state in (("unsubscribe", leave, State.LEAVING), ("subscribe", ask, State.ASKED)):
-            for args in _chunks([item.arg for item in items]):
+            together = [item.arg for item in items if not item.alone]
+            for args in [*_chunks(together), *([item.arg] for item in items if item.alone)]:
                 if not self._spend(now):
                     self.touched = True
                     return
@@ -206,6 +210,10 @@ class Subscriptions:
         item = self._by_arg.get(arg)
         self._answered(arg, event.kind)
         if item is None:
+            if event.kind == "subscribe":
+                # An answer that was given up comes after all: leave what nobody wants any more.
+                self._by_arg[arg] = _Subscription(arg, State.LIVE, wanted=False)
+                self.touched = True
             return []
         if event.kind == "subscribe" and item.state is State.ASKED:
             item.state, item.attempts = State.LIVE, 0
@@ -227,7 +235,11 @@ class Subscriptions:
             return self._late(event, now)
         requests = [request] if request else list(self._requests.values())
         open_args = [arg for r in requests for arg in r.args if arg in r.open]
-        named = [arg for arg in open_args if _names(event.text, arg)]
+        shared = [arg for r in requests if len(r.args) > 1 for arg in r.args if arg in r.open]
+        if event.code == _NOT_UNDERSTOOD and shared:
+            return self._ask_alone(shared, event, now)
+        # The most particular one: a text that names orders of one instrument names its instType as well.
+        named = sorted((arg for arg in open_args if _names(event.text, arg)), key=len, reverse=True)
         if named or len(open_args) == 1:
             return self._refuse((named or open_args)[:1], event, now)
         if request is not None:
@@ -300,6 +312,20 @@ class Subscriptions:
             [arg for arg in asked if arg in live] if len(asked) == 1 or event.code in _PASSING else []
         )
         return self._refuse(meant, event, now)
+
+    def _ask_alone(self, args: list[Arg], event: Event, now: float) -> list[Change]:
+        # The request could not be parsed, which fails it whole (PROTOCOL 4), and its text echoes all of it.
+        for arg in args:
+            self._answered(arg, "subscribe")
+            self._answered(arg, "unsubscribe")
+            item = self._by_arg[arg]
+            item.alone = True
+            if item.state is State.LEAVING:
+                self._by_arg[arg].state = State.LIVE
+            else:
+                item.state, item.not_before = State.WAITING, now
+        self.touched = True
+        return [Change("retry", arg, event.code, event.text) for arg in args]
 
     def _refuse(self, args: Iterable[Arg], event: Event, now: float) -> list[Change]:
         changes = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,14 +22,7 @@ _TIMEOUT_S = 5.0
 def client(url: str) -> redis.Redis:
     """A client whose replies are text. It survives a restart of Redis; safe for threads."""
     check_url(url)
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=_TIMEOUT_S,
-        socket_keepalive=True,
-        health_check_interval=15,
-    )
+    return redis.Redis.from_url(url, decode_responses=True, health_check_interval=15, **_timeouts(url))
 
 
 class BareConnection:
@@ -58,11 +52,9 @@ def bare_connection(url: str) -> BareConnection:
     pool = redis.ConnectionPool.from_url(
         url,
         protocol=2,  # in RESP3 replies may be interleaved with pushes that nobody here asked for
-        socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=_TIMEOUT_S,
-        socket_keepalive=True,
         # A retried command could be written twice, or by one who has lost the lease: never here.
         retry=Retry(NoBackoff(), 0),
+        **_timeouts(url),
     )
     try:
         return BareConnection(pool.make_connection())
@@ -70,15 +62,32 @@ def bare_connection(url: str) -> BareConnection:
         raise StoreError(f"Redis at {shown(url)}: {problem}") from problem
 
 
+def _timeouts(url: str) -> dict[str, Any]:
+    if url.startswith("unix:"):  # which has nothing to be kept alive
+        return {"socket_timeout": _TIMEOUT_S}
+    return {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S, "socket_keepalive": True}
+
+
 def check_url(url: str) -> None:
     """ConfigError if this is not a URL that Redis can be reached by."""
-    if urlsplit(url).scheme not in SCHEMES:
-        raise ConfigError(f"OKWS_REDIS_URL {shown(url)!r}: redis://, rediss:// or unix:// is accepted")
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/")
+        usable = parts.scheme == "unix" or (
+            parts.scheme in SCHEMES and (parts.port is None or parts.port > 0) and (not database or database.isdigit())
+        )
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"OKWS_REDIS_URL {shown(url)!r}: redis://host:port/0, rediss://host:port/0 or unix:///path is accepted"
+        )
 
 
 def shown(url: str) -> str:
     """The URL without its password, fit for messages and logs."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
+    scheme, mark, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    if "@" in place:
+        place = f"***@{place.rpartition('@')[2]}"
+    return scheme + mark + place + slash + re.sub(r"(password=)[^&]*", r"\1***", path)

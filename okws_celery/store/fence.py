@@ -127,6 +127,11 @@ class Fence:
         return self.state is FenceState.READY
 
     @property
+    def token(self) -> str:
+        """The token of the lease as it is now: another than at the start if the lease was gone and taken again."""
+        return self._token.decode()
+
+    @property
     def wire(self) -> Wire | None:
         """The connection, None while there is none."""
         return self._wire

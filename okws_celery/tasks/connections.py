@@ -165,6 +165,7 @@ class _Holding:
         if not app.registry.acquire(self._name, self._token):
             raise AlreadyOpen(f"session {self._name!r} is open already")
         ending: Ending | None
+        session: Session | None = None
         try:
             self._take_place()
             session = self._session()
@@ -174,9 +175,10 @@ class _Holding:
             ending = None
         finally:
             reporter(app).report(self._running, "")
+            token = session.token if session is not None else self._token
             with suppress(StoreError):  # then both expire by themselves
                 app.registry.leave_place(self._worker, self._name)
-                app.registry.release(self._name, self._token)
+                app.registry.release(self._name, token)
         return self._pass_on() if ending is None else self._ended(ending)
 
     def _take_place(self) -> None:

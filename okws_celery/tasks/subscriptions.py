@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from okws_celery.calls.subscribing import Topics, checked_topics, of_one
+from okws_celery.calls.subscribing import Topics, check_login, checked_topics, of_one
 from okws_celery.celery import app
 from okws_celery.errors import DONE, NO_WORKER, Answer, UnknownOutcome, answer
 from okws_celery.store.registry import DEFAULT_OWNER, Command, now_ms
@@ -31,7 +31,7 @@ def subscribe(
     if late is not None:
         return late
     deadline = deadline or now_ms() + int(app.okws.timeout_s * 1000)
-    app.registry.require(name, deadline)
+    check_login(app.registry.require(name, deadline), texts)
     if not reply_to:
         command = Command("subscribe", deadline, topics=texts)
         app.registry.want(name, texts, owner, ttl, command)

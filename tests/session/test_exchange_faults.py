@@ -257,6 +257,23 @@ class TestLogin:
         assert said["errorCode"] == 60032
         assert "region" in said["hint"]
 
+    def test_echo_of_the_request_is_masked(
+        self, hold: Hold, simulator: Simulator, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """OKX echoes a login that it does not understand: no part of the key reaches log, registry or events."""
+        echo = '{"op":"login","args":[{"apiKey":"demo","passphrase":"demo-pass","sign":"c2lnbmVk"}]}'
+        simulator.fault("refuse_login", code=60012, text=f"Invalid request: {echo}")
+        caplog.set_level("DEBUG", logger="okws_celery")
+        held = hold(credentials=DEMO)
+        with Listener(held.registry.settings.redis_url, held.data.event) as listener:
+            said = held.opened()
+            assert said is not None
+            assert said["errorCode"] == 60012
+            assert held.join() is Ending.REFUSED
+            told = json.dumps([said, listener.messages(), str(held.registry.session("tests"))]) + caplog.text
+        for secret in ("demo-pass", "demo-secret", "c2lnbmVk"):
+            assert secret not in told
+
     def test_refused_for_now(self, hold: Hold, simulator: Simulator) -> None:
         """An internal error of the exchange is tried again."""
         simulator.fault("refuse_login", code=63999, times=1)

@@ -93,11 +93,29 @@ class TestAnswers:
         text = "Subscribe to both tickers and x for BTC-USDT is not allowed"
         assert [c.kind for c in subscriptions.failed(error(64004, text), 100.0)] == ["refused"]
 
-    def test_foreign_ack_changes_nothing(self) -> None:
-        """An ack for what was never asked is not taken for anything."""
+    def test_late_ack_of_what_nobody_wants(self) -> None:
+        """An ack that comes after the answer was given up and the topic forgotten: it is left again."""
         subscriptions, _ = asked(BTC)
-        assert subscriptions.acknowledged(ack("subscribe", ETH), ETH) == []
-        assert subscriptions.state(ETH) is None
+        subscriptions.overdue(11.0)
+        assert subscriptions.unwant(BTC)
+        assert subscriptions.acknowledged(ack("subscribe", BTC), BTC) == []
+        assert sent(subscriptions) == [("unsubscribe", [BTC])]
+
+    def test_request_that_could_not_be_parsed(self) -> None:
+        """60012 fails a request whole and echoes all of it: each arg is then asked for alone."""
+        subscriptions, request_id = asked(BTC, ETH, TRADES)
+        echo = 'Invalid request: {"op":"subscribe","args":[{"channel":"tickers","instId":"BTC-USDT"}, ...]}'
+        subscriptions.failed(error(60012, echo, request_id), 0.0)
+        assert sorted(sent(subscriptions)) == sorted(("subscribe", [arg]) for arg in (BTC, ETH, TRADES))
+        subscriptions.acknowledged(ack("subscribe", BTC), BTC)
+        assert [c.arg for c in subscriptions.failed(error(60012, 'Invalid: "tickers" "ETH-USDT"'), 0.0)] == [ETH]
+
+    def test_most_particular_arg_is_meant(self) -> None:
+        """A text that names orders of one instrument does not mean the orders of all."""
+        every, one = parse_topic("orders:SPOT").arg, parse_topic("orders:instType=SPOT,instId=NO-PE").arg
+        subscriptions, request_id = asked(every, one)
+        changes = subscriptions.failed(error(60018, "channel:orders,instType:SPOT,instId:NO-PE", request_id), 0.0)
+        assert [change.arg for change in changes] == [one]
 
 
 class TestRetries:

@@ -150,6 +150,19 @@ class TestOwners:
         eventually(lambda: held.topic("tickers:BTC-USDT") == {})
 
 
+class TestEnd:
+    """Closing in good order."""
+
+    def test_close_is_no_loss(self, hold: Hold) -> None:
+        """What we leave ourselves has not broken off: no GAP, no STALE is recorded."""
+        held = hold()
+        held.subscribe("tickers:BTC-USDT", "books:BTC-USDT")
+        held.close()
+        assert held.redis.xlen(held.data.gaps) == 0
+        assert held.redis.get(held.data.status) == "EXIT"
+        assert held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "stale"
+
+
 class TestLinks:
     """Up to three connections, opened when a subscription needs them."""
 

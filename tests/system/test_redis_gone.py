@@ -22,6 +22,20 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
         yield server
 
 
+def test_goes_and_returns(own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path) -> None:
+    """The session writes on, commands work again, and the log has a line for each event and no traceback."""
+    house = House(own_redis.url, simulator, tmp_path, str(tmp_path / "secret.key"))
+    with house.worker("-l", "info") as worker, house.client(timeout=60) as client:
+        assert client.open_ws("a")["errorCode"] == DONE
+        assert client.subscribe("a", "tickers:BTC-USDT")["errorCode"] == DONE
+        own_redis.stop()
+        eventually(lambda: "Cannot connect" in worker.text())
+        own_redis.start()
+        eventually(lambda: client.topics("a").get("tickers:BTC-USDT", {}).get("state") == "live", timeout=15)
+        assert client.subscribe("a", "tickers:ETH-USDT")["errorCode"] == DONE
+        assert "Traceback" not in worker.text()
+
+
 @pytest.mark.parametrize("pool", [(), ("-P", "processes", "-c", "3")], ids=["threads", "prefork"])
 def test_stops_all_the_same(
     own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path, pool: tuple[str, ...]

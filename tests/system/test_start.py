@@ -1,4 +1,4 @@
-"""Starting a worker with something wrong: one clear line, status 2, no traceback; a Redis that is late is waited for."""
+"""A worker started with something wrong: one clear line, status 2, no traceback. A late Redis is waited for."""
 
 from __future__ import annotations
 
