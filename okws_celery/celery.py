@@ -54,7 +54,11 @@ def defaults(settings: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": _SOCKET_S,
         },
-        "result_backend_transport_options": {"global_keyprefix": f"{name}/results:"},
+        "result_backend_transport_options": {
+            "global_keyprefix": f"{name}/results:",
+            # A caller whose Redis is away is to hear it soon; Celery's own patience is 20 tries.
+            "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        },
         "include": ["okws_celery.tasks"],
         # Only JSON, in and out.
         "task_serializer": "json",

@@ -9,9 +9,10 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, cast
 
 from celery import Task
+from kombu.exceptions import OperationalError
 
 from okws_celery.celery import app
-from okws_celery.errors import BAD_COMMAND, NO_WORKER, Answer, OkwsError, answer
+from okws_celery.errors import BAD_COMMAND, NO_WORKER, Answer, OkwsError, StoreError, answer
 from okws_celery.store.registry import now_ms
 
 __all__ = ["Call", "TaskOf", "arguments_of", "deadline_of", "task", "too_late"]
@@ -57,7 +58,13 @@ class Call(Task):  # type: ignore[misc]
         given = arguments_of(self, args, kwargs)
         if "deadline" in inspect.signature(self.run).parameters:
             kwargs = {**(kwargs or {}), "deadline": given.get("deadline") or deadline_of(options)}
-        return super().apply_async(args, kwargs, **options)
+        try:
+            return super().apply_async(args, kwargs, **options)
+        except (OperationalError, ConnectionError) as problem:
+            raise StoreError(f"{self.name} was not sent: {problem}") from problem
+        except RuntimeError as problem:
+            # How Celery says it of the result backend, with advice to restart that is not true here.
+            raise StoreError(f"{self.name} was not sent: the result backend does not answer") from problem
 
 
 def task(name: str, base: type = Call, **options: Any) -> Callable[[Callable[P, Answer]], TaskOf[P]]:

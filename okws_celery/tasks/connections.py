@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from billiard import current_process
 from celery import Task
 from celery.worker import state
 from celery.worker.request import Request
@@ -122,6 +124,8 @@ def open_ws(
     }
     try:
         check_name(name)
+        if open_ws.request.hostname is None:
+            raise BadCommand("open_ws holds its caller for as long as the session lives: use open_ws.delay(...)")
         late = too_late(deadline)
         if late is not None:
             return late
@@ -154,6 +158,7 @@ class _Holding:
         self._name = opening.name
         self._worker: str = request.hostname
         self._token = new_token(self._worker)
+        self._parent = os.getppid()
         self._running = Running(
             request.id, open_ws.name, repr((opening.name,)), shown_options(opening.options), self._worker
         )
@@ -206,11 +211,19 @@ class _Holding:
             who, options = resolved_options(app.okws, record.options)
             record = replace(record, options=options)
             plan = Plan(self._name, self._token, record, who, self._worker, opening.reply_to)
-            return Session(plan, app.okws, app.registry, self._on_status, _worker_stops)
+            return Session(plan, app.okws, app.registry, self._on_status, self._worker_stops)
         except OkwsError:
             if self._generation is None:
                 app.registry.close(self._name, self._running.id)
             raise
+
+    def _worker_stops(self) -> bool:
+        # Celery's marks of a shutdown: None or False until it begins, then an exit status, which may be 0. A prefork
+        # child never sees them; there the supervisor ends what does not hear the bus, and a child whose worker was
+        # killed finds itself with another parent.
+        if current_process().name != "MainProcess":
+            return os.getppid() != self._parent
+        return any(mark is not None and mark is not False for mark in (state.should_stop, state.should_terminate))
 
     def _on_status(self, status: str) -> None:
         if status != "EXIT":
@@ -235,12 +248,6 @@ class _Holding:
                 return answer(record.code, record.msg, hint=record.hint) if record else answer(NO_SESSION, "refused")
             case Ending.LOST:
                 return answer(NO_SESSION, f"session {self._name} gave way to another holder")
-
-
-def _worker_stops() -> bool:
-    # Celery's marks of a shutdown: None or False until it begins, then an exit status, which may be 0. A prefork child
-    # never sees them; there the supervisor ends what does not hear the bus.
-    return any(mark is not None and mark is not False for mark in (state.should_stop, state.should_terminate))
 
 
 class CloseWs(Task):  # type: ignore[misc]

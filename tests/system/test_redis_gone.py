@@ -36,6 +36,29 @@ def test_goes_and_returns(own_redis: EmbeddedRedis, simulator: Simulator, tmp_pa
         assert "Traceback" not in worker.text()
 
 
+def test_held_task_is_delivered_once(simulator: Simulator, tmp_path: Path) -> None:
+    """However short the broker's patience, and however often it restarts: the task that holds a session runs once."""
+    (tmp_path / "impatient.py").write_text(
+        "from okws_celery.celery import defaults\n"
+        "from okws_celery.settings import load\n"
+        "broker_transport_options = defaults(load())['broker_transport_options'] | {\n"
+        "    'visibility_timeout': 1, 'unacked_restore_interval': 0.2, 'unacked_restore_throttle': 1}\n"
+    )
+    with EmbeddedRedis(tmp_path / "redis", persist=True) as server:
+        house = House(server.url, simulator, tmp_path, str(tmp_path / "secret.key"))
+        with house.worker(OKWS_CELERY_CONFIG="impatient") as worker, house.client(timeout=60) as client:
+            assert client.open_ws("a")["errorCode"] == DONE
+            for number in range(2):
+                server.stop()
+                eventually(lambda number=number: worker.text().count("Connection to broker lost") > number)
+                server.start()
+                # Whatever would be delivered again is in the queue before this.
+                assert client.open_ws(f"b{number}")["errorCode"] == DONE
+                assert client.subscribe("a", "tickers:BTC-USDT")["errorCode"] == DONE
+            assert worker.text().count("session a: begins") == 1
+            assert "open_ws a:" not in worker.text()
+
+
 @pytest.mark.parametrize("pool", [(), ("-P", "processes", "-c", "3")], ids=["threads", "prefork"])
 def test_stops_all_the_same(
     own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path, pool: tuple[str, ...]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
+import psutil
 import redis
 from houses import House
 from waiting import eventually
@@ -59,6 +61,24 @@ def test_take_over(house: House, client: Client, registry: Registry, start: Call
         gaps = registry.redis.xrange(f"okex/{name}/gaps")
         assert any("trades:BTC-USDT" in entry["data"] for _, entry in gaps)
     assert first.stop() == 0
+
+
+def test_prefork_worker_is_killed(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """The children of a killed worker do not go on by themselves, where nobody could stop them."""
+    first = start("-P", "processes", "-c", "3")
+    for name in ("s1", "s2"):
+        assert client.open_ws(name)["errorCode"] == DONE
+        assert client.subscribe(name, "tickers:BTC-USDT")["errorCode"] == DONE
+    tokens = registry.holders(["s1", "s2"])
+    children = psutil.Process(first.process.pid).children()
+    second = start()
+    first.signal(signal.SIGKILL)
+    for name in ("s1", "s2"):
+        token = eventually(lambda name=name: flows(client, registry, name, tokens[name]), timeout=TAKE_OVER_S)
+        assert token.startswith(second.name)
+    for child in children:  # those that hold nothing sleep on, until somebody stops them
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def test_close_without_worker(client: Client, registry: Registry, start: Callable[..., Worker], house: House) -> None:
