@@ -3,6 +3,7 @@
 state     event                                 next
 pending   acknowledged, or a first push         live      (books: with the first snapshot)
 live      link lost, book broken, late error    stale     STALE and an open GAP are announced
+live      silent longer than it legally can be  stale     the same, and it is subscribed again
 stale     acknowledged again, or a push         live      LIVE; the first row closes the GAP
 any       refused for good                      refused
 """

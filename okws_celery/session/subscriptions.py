@@ -6,6 +6,7 @@
     ASKED      error that may pass          WAITING    after a pause
     ASKED      error for good               PARKED     until somebody asks anew
     ASKED      no answer within 10 s        WAITING
+    ASKED      its request was not parsed   WAITING    to be asked for in a request of its own
     LIVE       wanted no more, or broken    LEAVING    an unsubscribe request goes out
     LIVE       late error                   WAITING or PARKED, as above
     LIVE       the exchange ended it        PARKED
