@@ -22,7 +22,7 @@ from okws_celery.simulator import Simulator
     [
         ({"OKWS_MAX_ROWS": "many"}, (), "OKWS_MAX_ROWS"),
         ({"OKWS_REGION": "mars"}, (), "global, us, eea"),
-        ({"OKWS_REDIS_URL": "http://:hidden@x"}, (), "redis://, rediss:// or unix://"),
+        ({"OKWS_REDIS_URL": "http://:hidden@x"}, (), "unix://"),
         ({"OKWS_BROKER_URL": "carrier-pigeon://:hidden@x"}, (), "OKWS_BROKER_URL"),
         ({"OKWS_RESULT_BACKEND": "drawer://:hidden@x"}, (), "OKWS_RESULT_BACKEND"),
         ({"OKWS_CELERY_CONFIG": "no_such_module"}, (), "OKWS_CELERY_CONFIG 'no_such_module'"),
