@@ -25,6 +25,7 @@ from okws_celery.session.board import Board, Entry
 from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.link import Link, LinkLost, LinkState
+from okws_celery.session.links import Links
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.subscriptions import Change, State
 from okws_celery.session.waiters import Waiters
@@ -36,8 +37,6 @@ __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _ALREADY_LOGGED_IN = 60031
 _WILL_CLOSE = 64008
-_REPLACE_S = 45.0
-"""How long the replacement of a link may take, s; the exchange closes it 60 s after its notice (PROTOCOL 2.4)."""
 _KINDS_COUNTED = 100
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
@@ -80,7 +79,6 @@ class Exchange:
         owner: Owner,
     ) -> None:
         self._name = name
-        self._endpoints = endpoints
         self._connector = connector
         self._credentials = credentials
         self._events = data.event
@@ -90,9 +88,7 @@ class Exchange:
         self._mailbox = mailbox
         self._clock = clock
         self._owner = owner
-        self._links: dict[str, Link] = {}
-        # Links that are being replaced before the exchange closes them, and until when that may take.
-        self._retiring: dict[Link, float] = {}
+        self._links = Links(name, endpoints, board)
         self._leaving: dict[Arg, str] = {}
         # Topics that are acknowledged and whose callers wait for the first push, and until when.
         self._first_push: dict[str, float] = {}
@@ -103,7 +99,7 @@ class Exchange:
 
     def prove_login(self) -> None:
         """Connect and log in at once, so that open_ws can say whether the key is good."""
-        link = self._link("private")
+        link = self._links.of("private")
         link.held_open = link.wants_login = True
 
     def join(self, topic: Topic) -> None:
@@ -113,7 +109,7 @@ class Exchange:
         if topic.channel.login and self._credentials is None:
             self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
             return
-        link = self._link(topic.channel.path)
+        link = self._links.of(topic.channel.path)
         link.wants_login = link.wants_login or topic.channel.login
         link.subscriptions.want(topic.arg, self._clock.now)
         # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
@@ -121,7 +117,7 @@ class Exchange:
 
     def leave(self, topic: Topic) -> None:
         """Unsubscribe a topic that was taken off the board."""
-        if self._link(topic.channel.path).subscriptions.unwant(topic.arg):
+        if self._links.of(topic.channel.path).subscriptions.unwant(topic.arg):
             self._gone(topic.text)
         else:
             self._leaving[topic.arg] = topic.text
@@ -137,7 +133,7 @@ class Exchange:
             said = answer(BAD_COMMAND, f"{topic.text}: {NEEDS_LOGIN}")
             self._waiters.settle(self._batch, topic.text, "subscribe", said)
             return
-        subscriptions = self._link(topic.channel.path).subscriptions
+        subscriptions = self._links.of(topic.channel.path).subscriptions
         match subscriptions.state(topic.arg):
             case State.LIVE:
                 self._first_push.setdefault(topic.text, self._clock.now + _FIRST_PUSH_S)
@@ -147,12 +143,12 @@ class Exchange:
 
     def close(self, reason: str) -> None:
         """Leave every link in good order; `closed` says when that is done."""
-        for link in self._every():
+        for link in self._links.every():
             link.close(reason, self._clock.now)
 
     def shut(self) -> None:
         """Close every socket at once."""
-        for link in self._every():
+        for link in self._links.every():
             link.shut()
 
     # -- how it stands
@@ -160,16 +156,12 @@ class Exchange:
     @property
     def closed(self) -> bool:
         """Whether no socket is left."""
-        return not any(link.connected for link in self._every())
+        return not any(link.connected for link in self._links.every())
 
     @property
     def complete(self) -> bool | None:
         """Whether every link that is needed is up and logged in; None if none is needed."""
-        needed = [link for link in self._links.values() if link.needed]
-        if not needed:
-            return None
-        replaced = {link.path for link in self._retiring if link.state is LinkState.UP}
-        return all(link.complete or link.path in replaced for link in needed)
+        return self._links.complete
 
     @property
     def settled(self) -> bool:
@@ -178,13 +170,13 @@ class Exchange:
             link.subscriptions.settled
             and link.state in (LinkState.UP, LinkState.CLOSED)
             and not link.due(self._clock.now)
-            for link in self._links.values()
+            for link in self._links.current()
         )
 
     def counters(self) -> dict[str, dict[str, Any]]:
         """Path -> what `inspect sessions` shows of the link."""
         return {
-            path: {
+            link.path: {
                 "state": link.state.value,
                 "logged_in": link.logged_in,
                 "connects": link.connects,
@@ -192,27 +184,27 @@ class Exchange:
                 "bytes": link.bytes,
                 "subscriptions": link.subscriptions.counts(),
             }
-            for path, link in self._links.items()
+            for link in self._links.current()
         }
 
     # -- the loop's turns
 
     def watches(self) -> Iterator[Watch]:
         """For the selector."""
-        for link in self._every():
+        for link in self._links.every():
             if link.connected:
                 yield Watch(link.socket, link.fileno(), link.wants_write, partial(self._ready, link))
 
     def serve_buffered(self) -> bool:
         """Read what waits inside TLS objects, where no selector sees it; whether there was any."""
-        buffered = [link for link in self._every() if link.buffered]
+        buffered = [link for link in self._links.every() if link.buffered]
         for link in buffered:
             self._ready(link, selectors.EVENT_READ)
         return bool(buffered)
 
     def tick(self) -> None:
         """Keep-alives, deadlines, idle links."""
-        for link in self._every():
+        for link in self._links.every():
             try:
                 link.tick(self._clock.now)
             except LinkLost as problem:
@@ -221,13 +213,13 @@ class Exchange:
             if link.idle(self._clock.now):
                 link.close("nothing is subscribed", self._clock.now)
         for entry in self._board.silent(self._batch, self._clock.ms):
-            link = self._link(entry.topic.channel.path)
+            link = self._links.of(entry.topic.channel.path)
             if link.subscriptions.state(entry.topic.arg) is State.LIVE:
                 self._renew(link, entry)
 
     def drive(self) -> None:
         """Connect, log in and send requests where that is due."""
-        for link in list(self._links.values()):
+        for link in self._links.current():
             try:
                 if link.due(self._clock.now):
                     self._connect(link)
@@ -235,17 +227,9 @@ class Exchange:
                     self._drive(link)
             except LinkLost as problem:
                 self._lost(link, str(problem))
-
         self._settle_subscribed()
-        for link, until in list(self._retiring.items()):
-            if not link.connected:
-                del self._retiring[link]
-            elif self._replaced(link):
-                self._board.replaced(link.serial, self._links[link.path].serial)
-                link.close("replaced", self._clock.now)
-            elif self._clock.now >= until:
-                self._apply(link, link.subscriptions.link_down(), "not replaced in time")
-                link.close("not replaced in time", self._clock.now)
+        for link, changes in self._links.leave_replaced(self._clock.now):
+            self._apply(link, changes, "the exchange closes the connection")
 
     def _settle_subscribed(self) -> None:
         """Tell those who wait for an acknowledged topic, with its first push or when that stays away."""
@@ -265,15 +249,6 @@ class Exchange:
                 link.send(request)
 
     # -- links
-
-    def _every(self) -> list[Link]:
-        return [*self._links.values(), *self._retiring]
-
-    def _link(self, path: str) -> Link:
-        link = self._links.get(path)
-        if link is None:
-            link = self._links[path] = Link(path, self._endpoints.ws(path), self._name)
-        return link
 
     def _connect(self, link: Link) -> None:
         attempt = link.connecting()
@@ -305,7 +280,7 @@ class Exchange:
 
     def _lost(self, link: Link, reason: str) -> None:
         left = link.state is LinkState.CLOSING
-        if left or link in self._retiring:
+        if left or self._links.retiring(link):
             link.shut()
         else:
             link.failed(reason, self._clock.now)
@@ -326,7 +301,7 @@ class Exchange:
     # -- messages
 
     def _frame(self, link: Link, frame: bytes) -> None:
-        if link.state is LinkState.CLOSING and link not in self._retiring:
+        if link.state is LinkState.CLOSING and not self._links.retiring(link):
             return  # of one that is replaced, what was under way before the other was subscribed is still news
         try:
             message = decode(frame)
@@ -381,7 +356,7 @@ class Exchange:
             case "notice":
                 _log.info("session %s, /%s: notice %d: %s", self._name, link.path, event.code, event.text)
                 if event.code == _WILL_CLOSE:
-                    self._replace(link)
+                    self._links.replace(link, self._clock.now)
             case "channel-conn-count":
                 pass
             case _:
@@ -403,37 +378,8 @@ class Exchange:
             return
         raise LinkLost(f"login: {event.code} {event.text} {hint}".rstrip())
 
-    def _replace(self, link: Link) -> None:
-        """Before the exchange closes a link: connect another, subscribe there, and only then leave the old one."""
-        if self._links.get(link.path) is not link or not link.subscriptions.needed:
-            return
-        following = self._links[link.path] = Link(link.path, link.url, self._name)
-        following.wants_login = link.wants_login
-        for arg in link.subscriptions.wanted():
-            following.subscriptions.want(arg, self._clock.now)
-        self._retiring[link] = self._clock.now + _REPLACE_S
-
-    def _replaced(self, link: Link) -> bool:
-        """Whether the link that follows has everything: each topic acknowledged, each book with its snapshot."""
-        following = self._links[link.path]
-        if not following.complete or not following.subscriptions.settled or following.subscriptions.touched:
-            return False
-        for arg in following.subscriptions.wanted():
-            entry = self._board.of_arg(arg)
-            book = entry is not None and entry.topic.channel.kind is Kind.BOOK and entry.source != following.serial
-            if book or following.subscriptions.state(arg) is not State.LIVE:
-                return False
-        return True
-
     def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
-        if link in self._retiring:
-            following = self._links[link.path].subscriptions
-            changes = [
-                change
-                for change in changes
-                if change.kind == "broken" or (change.kind == "gone" and following.state(change.arg) is None)
-            ]
-        for change in changes:
+        for change in self._links.concern(link, changes):
             entry = self._board.of_arg(change.arg)
             text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
             match change.kind:
