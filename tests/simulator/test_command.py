@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator.certificate import certificate
+from certificates import make_certificate
 from simulator.talking import Talk
 
 from okws_celery.errors import OkwsError
@@ -101,7 +101,7 @@ def test_wrong_options(capsys: pytest.CaptureFixture[str], arguments: list[str],
 
 def test_tls_keys_and_a_replay(start: Start, tmp_path: Path) -> None:
     """Over TLS the URLs are wss and https; a configured key logs in, the default one is gone."""
-    cert, key = certificate(tmp_path)
+    cert, key = make_certificate(tmp_path)
     process = start("--port", "0", "--cert", cert, "--key", key, "--api-key", "k1:s1:p:1", "--no-limits")
     urls = ready(process)
     assert urls["ws"].startswith("wss://")
@@ -118,7 +118,7 @@ def test_tls_keys_and_a_replay(start: Start, tmp_path: Path) -> None:
 
 def test_frames_in_one_tls_record(tmp_path: Path) -> None:
     """Over TLS two frames of one write come in one record: one read brings both, and nothing is left in the socket."""
-    cert, key = certificate(tmp_path)
+    cert, key = make_certificate(tmp_path)
     with Simulator(limits=False, tls=(cert, key)) as sim, Talk(sim.ws_url + "/public", ca_file=cert) as talk:
         talk.subscribe("status")
         talk.push("status")
@@ -130,7 +130,7 @@ def test_frames_in_one_tls_record(tmp_path: Path) -> None:
 
 def test_a_stopped_simulator_leaves_nothing(tmp_path: Path) -> None:
     """After the `with` block, clients still connected and half-open ones too, the port is free, over TLS as well."""
-    for tls in (None, certificate(tmp_path)):
+    for tls in (None, make_certificate(tmp_path)):
         with Simulator(limits=False, tls=tls) as sim:
             talks = [Talk(sim.ws_url + "/public", ca_file=tls[0] if tls else "") for _ in range(3)]
             for talk in talks:
