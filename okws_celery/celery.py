@@ -107,7 +107,7 @@ def kombu_url(url: str) -> str:
     return parts._replace(path=path, query="").geturl()
 
 
-class App(Celery):  # type: ignore[misc]
+class App(Celery):  # type: ignore[misc]  # Celery has no types
     """A Celery application that knows its Settings, and the registry in their Redis."""
 
     okws: Settings
@@ -220,7 +220,7 @@ def _this_application() -> App:
     return app
 
 
-@celeryd_init.connect  # type: ignore[untyped-decorator]
+@celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _size_pool(instance: Any, conf: Any, options: dict[str, Any], **_: Any) -> None:
     """Give a pool of threads its size when nobody else does; in the settings it would be as many processes, too."""
     if not isinstance(instance.app, App):

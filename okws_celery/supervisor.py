@@ -65,7 +65,7 @@ def checked_concurrency(pool: str, given: Any, max_sessions: int) -> int | None:
     return int(given) if str(given).isdigit() else None
 
 
-class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]
+class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Lives in the worker's main process, whatever its pool."""
 
     requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
@@ -193,7 +193,7 @@ def _impatient_client(registry: Registry) -> redis.Redis:
     return redis.Redis(connection_pool=pool)
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _announce(sender: Any, **_: Any) -> None:
     """Tell clients that a worker is up."""
     registry = getattr(sender.app, "registry", None)

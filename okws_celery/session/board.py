@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from okws_celery.feeds import feed_of
-from okws_celery.feeds.route import BadPush, Feed, Limits, Route
+from okws_celery.feeds.route import Feed, Limits, Route
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
@@ -72,7 +72,6 @@ class Board:
         self._touched: dict[Entry, None] = {}
         self._under_way: list[tuple[Entry, int]] = []
         self.pushes = 0
-        self.bad = 0
         self.unrouted = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -131,11 +130,7 @@ class Board:
         feed = entry.feed
         if source != entry.source and not self._from_another(entry, push, source):
             return None
-        try:
-            fault = feed.write(batch, push)
-        except BadPush:
-            self.bad += 1
-            raise
+        fault = feed.write(batch, push)
         self.pushes += 1
         if not entry.seen:
             # With the first push, so that `max_age` holds as soon as there is something to read.

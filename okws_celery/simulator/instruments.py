@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from okws_celery.simulator.numbers import decimal_text
 
@@ -42,8 +43,8 @@ class Instrument:
         return f"{self.base}-{self.quote}"
 
 
-def _spot(code: int, base: str, price: float, tick: int, lot: int, level_lots: int, **rates: float) -> Instrument:
-    return Instrument(f"{base}-USDT", "SPOT", base, "USDT", code, price, tick, lot, level_lots=level_lots, **rates)  # type: ignore[arg-type]
+def _spot(code: int, base: str, price: float, tick: int, lot: int, level_lots: int, **rates: Any) -> Instrument:
+    return Instrument(f"{base}-USDT", "SPOT", base, "USDT", code, price, tick, lot, level_lots=level_lots, **rates)
 
 
 def _swap(code: int, base: str, price: float, tick: int, ct_decimals: int, level_lots: int) -> Instrument:

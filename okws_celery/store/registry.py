@@ -274,14 +274,6 @@ class Registry:
         return record
 
     @_store
-    def refuse(self, name: str, code: int, msg: str, hint: str) -> None:
-        """Mark a session as refused by the exchange: it is left alone until open_ws is called anew."""
-        with self.redis.pipeline() as pipe:
-            pipe.hset(self.keys(name).session, mapping={"state": "refused", "code": code, "msg": msg, "hint": hint})
-            pipe.hdel(self.shared.sessions, name)
-            pipe.execute()
-
-    @_store
     def exited(self, name: str) -> None:
         """Write the status of a session that ended without a holder to write it."""
         data = self.data(name)

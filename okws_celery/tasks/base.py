@@ -46,7 +46,7 @@ class TaskOf(Protocol[P]):
         ...
 
 
-class Call(Task):  # type: ignore[misc]
+class Call(Task):  # type: ignore[misc]  # Celery has no types
     """A short task. Most have a deadline in their arguments: after it nothing is done, so that 80012 was no lie."""
 
     abstract = True

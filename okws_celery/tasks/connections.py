@@ -45,7 +45,7 @@ _AGAIN_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-class SessionRequest(Request):  # type: ignore[misc]
+class SessionRequest(Request):  # type: ignore[misc]  # Celery has no types
     """How the worker's main process sees a held task."""
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
@@ -58,7 +58,7 @@ class SessionRequest(Request):  # type: ignore[misc]
             _log.warning("session %s could not be told to end: %s", name, problem)
 
 
-class OpenWs(Task):  # type: ignore[misc]
+class OpenWs(Task):  # type: ignore[misc]  # Celery has no types
     """Sends an open_ws: checked, sealed, with a ticket and under an id of its own."""
 
     abstract = True
@@ -250,7 +250,7 @@ class _Holding:
                 return answer(NO_SESSION, f"session {self._name} gave way to another holder")
 
 
-class CloseWs(Task):  # type: ignore[misc]
+class CloseWs(Task):  # type: ignore[misc]  # Celery has no types
     """A close takes effect where it is called, before it is sent: it holds with no worker alive as well."""
 
     abstract = True

@@ -44,7 +44,10 @@ class TestSubscribe:
         """A topic refused for good is asked once; asking anew asks once more."""
         held = hold()
         held.subscribe("tickers:NO-SUCH", "tickers:ETH-USDT")
-        asked = lambda: sum("NO-SUCH" in json.dumps(request.args) for request in simulator.requests)  # noqa: E731
+
+        def asked() -> int:
+            return sum("NO-SUCH" in json.dumps(request.args) for request in simulator.requests)
+
         assert asked() == 1
         assert held.subscribe("tickers:NO-SUCH")["errorCode"] == 60018
         assert asked() == 2

@@ -1,8 +1,8 @@
+"""The simulator as its own tests want it."""
+
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,12 +14,3 @@ def sim() -> Iterator[Simulator]:
     """A simulator of the synthetic market, without OKX's limits of rate."""
     with Simulator(seed=7, limits=False) as running:
         yield running
-
-
-@pytest.fixture
-def captures() -> Path:
-    """The folder of recorded sessions."""
-    folder = os.environ.get("OKWS_CAPTURES", "")
-    if not folder:
-        pytest.skip("OKWS_CAPTURES is not set: no recorded sessions to replay")
-    return Path(folder)
