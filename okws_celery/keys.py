@@ -162,6 +162,10 @@ class NamespaceKeys:
         """Pacing of new connections to one host of the exchange, shared by all workers."""
         return f"{self.namespace}/connects/{host}"
 
+    def requests(self, host: str, path: str) -> str:
+        """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
+        return f"{self.namespace}/requests/{host}{path}"
+
     @property
     def info(self) -> str:
         """Channel: CONNECTED when a worker is up; QUIT when `server_quit` ended every session."""
