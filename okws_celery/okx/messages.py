@@ -16,15 +16,15 @@ class BadMessage(ValueError):
     """A frame that is not one of OKX's messages: bad UTF-8, bad JSON, wrong types."""
 
 
-class Push(msgspec.Struct, frozen=True):
+class Push(msgspec.Struct, frozen=True, gc=False):
     """Data: `arg` as raw JSON (the key of a route), the rows still raw, and the marks of books and account pages."""
 
     arg: msgspec.Raw
     data: list[msgspec.Raw]
     action: str = ""
-    event_type: str = ""
-    page: int = 0
-    last_page: bool = True
+    event_type: str = msgspec.field(default="", name="eventType")
+    page: int = msgspec.field(default=0, name="curPage")
+    last_page: bool = msgspec.field(default=True, name="lastPage")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -49,14 +49,9 @@ class Reply(msgspec.Struct, frozen=True):
     body: dict[str, Any]
 
 
-class _Envelope(msgspec.Struct):
+class _Control(msgspec.Struct):
     # Only what decides where a message goes is typed; OKX adds fields almost monthly and they pass.
     arg: msgspec.Raw = msgspec.Raw(b"")
-    data: list[msgspec.Raw] | None = None
-    action: str = ""
-    eventType: str = ""
-    curPage: int = 0
-    lastPage: bool = True
     event: str = ""
     op: str = ""
     id: str | None = ""
@@ -65,7 +60,8 @@ class _Envelope(msgspec.Struct):
     channel: str = ""
 
 
-_envelope = msgspec.json.Decoder(_Envelope)
+_push = msgspec.json.Decoder(Push).decode
+_control = msgspec.json.Decoder(_Control).decode
 
 
 def decode(frame: bytes) -> Push | Event | Reply:
@@ -74,19 +70,27 @@ def decode(frame: bytes) -> Push | Event | Reply:
         if not frame.isascii():
             # What passes through raw is not looked at again, so bad UTF-8 must be caught here.
             frame.decode()
-        said = _envelope.decode(frame)
-        if said.event:
-            return _event(said)
-        if said.op:
-            return Reply(said.id or "", said.op, msgspec.json.decode(frame))
-        if said.data is not None and said.arg:
-            return Push(said.arg, said.data, said.action, said.eventType, said.curPage, said.lastPage)
+        try:
+            # Nearly all that comes is a push, and nothing else has both arg and data.
+            return _push(frame)
+        except msgspec.ValidationError as problem:
+            return _controlled(frame, problem)
     except (ValueError, RecursionError) as problem:  # msgspec's errors and UnicodeDecodeError are ValueErrors
         raise BadMessage(str(problem)) from None
+
+
+def _controlled(frame: bytes, no_push: msgspec.ValidationError) -> Event | Reply:
+    said = _control(frame)
+    if said.event:
+        return _event(said)
+    if said.op:
+        return Reply(said.id or "", said.op, msgspec.json.decode(frame))
+    if said.arg:
+        raise no_push
     raise BadMessage("neither event, nor op, nor arg with data")
 
 
-def _event(said: _Envelope) -> Event:
+def _event(said: _Control) -> Event:
     arg = msgspec.json.decode(said.arg) if said.arg else None
     code = str(said.code)
     return Event(

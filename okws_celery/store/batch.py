@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import hiredis
@@ -23,6 +24,13 @@ def pack(*command: Pack) -> bytes:
     """One command in Redis' wire form."""
     packed: bytes = _pack_command(command)
     return packed
+
+
+@lru_cache(maxsize=8192)
+def _publish_to(channel: str) -> bytes:
+    """A PUBLISH to this channel in Redis' wire form, up to the length of what is published: the same for every push."""
+    name = channel.encode()
+    return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(name), name)
 
 
 class Renderer(Protocol):
@@ -59,9 +67,10 @@ class Batch:
         self._asked[len(self._writes)] = on_reply
         self.write(*command)
 
-    def publish(self, channel: Pack, payload: Pack) -> None:
+    def publish(self, channel: str, payload: str | bytes) -> None:
         """Publish after every write of this batch: who is woken by it finds that state or a newer one."""
-        packed = pack(b"PUBLISH", channel, payload)
+        body = payload if isinstance(payload, bytes) else payload.encode()
+        packed = b"%b%d\r\n%b\r\n" % (_publish_to(channel), len(body), body)
         self._publishes.append(packed)
         self.size += len(packed)
 
