@@ -43,7 +43,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         except ValueError:
             return _wrong('a JSON object is accepted: {"fault": NAME, ...}')
         try:
-            met = exchange.apply(parse_fault(given))
+            met = exchange.trouble.apply(parse_fault(given))
         except BadCommand as problem:
             return _wrong(str(problem))
         return web.json_response({"met": met})

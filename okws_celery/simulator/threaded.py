@@ -194,7 +194,7 @@ class Simulator:
         fault = parse_fault({"fault": name, **parameters})
 
         def apply() -> None:
-            met = self._exchange.apply(fault)
+            met = self._exchange.trouble.apply(fault)
             if not fault.stands:
                 fault.hits = met
 
@@ -203,7 +203,7 @@ class Simulator:
 
     def end_fault(self, fault: Fault) -> None:
         """End one standing fault."""
-        self._call(lambda: self._exchange.end_fault(fault))
+        self._call(lambda: self._exchange.trouble.end(fault))
 
     def clear_faults(self) -> None:
         """End all standing faults."""
