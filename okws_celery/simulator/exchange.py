@@ -22,6 +22,7 @@ from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.frames import Message, raw_deflate_frame
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
+from okws_celery.simulator.load import Load, LoadPlan
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
 from okws_celery.simulator.recording import Recording
 from okws_celery.simulator.replay import Player
@@ -67,6 +68,8 @@ class Options:
     """Subscriptions on one connection, one more is 4009; 0: no limit (OKX publishes no number)."""
     most_in_all: int = 0
     """Subscriptions on all connections, one more is 4008; 0: no limit."""
+    load: LoadPlan | None = None
+    """In load mode: what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class Exchange:
         self.clock = Clock(options.speed)
         self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
         self.recording = Recording(options.replay) if options.replay else None
-        self.instruments = {} if self.recording else INSTRUMENTS
+        self.load = Load(options.load) if options.load else None
+        self.instruments = {} if self.recording or self.load else INSTRUMENTS
         """What REST tells of; nothing invented stands beside a recording."""
         self.accounts = Accounts(options.api_keys, options.demo_keys)
         self.connections: dict[str, Connection] = {}
@@ -121,7 +125,7 @@ class Exchange:
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
-        self._venue: Venue = self.recording or Listing()
+        self._venue: Venue = self.recording or self.load or Listing()
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
         self._players: dict[Connection, Player] = {}
@@ -202,6 +206,8 @@ class Exchange:
     async def stop(self) -> None:
         """End everything at once."""
         self.trouble.stop()
+        if self.load is not None:
+            self.load.stop()
         for task in self._tasks:
             task.cancel()
         for connection in list(self.connections.values()):
@@ -283,6 +289,10 @@ class Exchange:
             self._play(connection, arg)
             subscription.flowing = True
             return
+        if self.load is not None:
+            self.load.join(subscription)
+            subscription.flowing = True
+            return
         opening = self.source.join(arg)
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
@@ -354,6 +364,8 @@ class Exchange:
         player = self._players.get(connection)
         if player is not None:
             player.stop(arg)
+        if self.load is not None:
+            self.load.leave(subscription)
 
     # -- data
 
