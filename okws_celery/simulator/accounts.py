@@ -14,9 +14,11 @@ from okws_celery.errors import BadCommand
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import Arg
 
-__all__ = ["DEFAULT_KEY", "Account", "Accounts", "parse_key", "private_push"]
+__all__ = ["DEFAULT_KEY", "DEMO_KEY", "Account", "Accounts", "parse_key", "private_push"]
 
 DEFAULT_KEY = Credentials("demo", "demo-secret", "demo-pass")
+DEMO_KEY = Credentials("paper", "paper-secret", "paper-pass")
+"""The key of the demo environment, which OKX calls paper trading."""
 _DEFAULT_BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(10), "ETH": Decimal(100)}
 
 Price = Callable[[str], Decimal]
@@ -31,17 +33,26 @@ class Account:
     uid: str
     vip: int = 9
     balances: dict[str, Decimal] = field(default_factory=lambda: dict(_DEFAULT_BALANCES))
+    demo: bool = False
+    """Whether its key belongs to the demo environment (PROTOCOL 1.1)."""
 
 
 class Accounts:
     """Accounts by API key."""
 
-    def __init__(self, keys: Iterable[Credentials]) -> None:
+    def __init__(self, keys: Iterable[Credentials], demo_keys: Iterable[Credentials] = ()) -> None:
         self._by_key = {key.api_key: Account(key, str(446_556_100_000_000_000 + n)) for n, key in enumerate(keys)}
+        for n, key in enumerate(demo_keys):
+            self._by_key.setdefault(key.api_key, Account(key, str(446_556_200_000_000_000 + n), demo=True))
 
     def find(self, api_key: str) -> Account | None:
         """The account of an API key."""
         return self._by_key.get(api_key)
+
+    def delete(self, api_key: str) -> None:
+        """A key is one no more; all of them if none is named."""
+        for one in [api_key] if api_key else list(self._by_key):
+            self._by_key.pop(one, None)
 
 
 def parse_key(text: str) -> Credentials:

@@ -17,16 +17,18 @@ from aiohttp import web
 
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, private_push
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, private_push
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.faults import Fault, Faults
-from okws_celery.simulator.frames import text_frame
+from okws_celery.simulator.frames import Message, raw_deflate_frame
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
-from okws_celery.simulator.misbehave import misbehave
+from okws_celery.simulator.load import Load, LoadPlan
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
-from okws_celery.simulator.replay import Player, Recording
+from okws_celery.simulator.recording import Recording
+from okws_celery.simulator.replay import Player
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.trouble import Trouble
+from okws_celery.simulator.v3 import V3Conversation
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 
@@ -40,16 +42,34 @@ _INTERVALS_MS = {"2000": 2.0, "3000": 3.0, "4000": 4.0}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a simulator is set up. `pace` is replay.parse_pace's; `idle_s` the silence after which OKX closes."""
+    """How a simulator is set up."""
 
     seed: int = 1
     limits: bool = True
     replay: str = ""
     pace: float = 1.0
+    """Of a replay, as replay.parse_pace gives it."""
+    loop: bool = False
+    """Whether a replay begins again when it is over."""
     speed: float = 1.0
     api_keys: Sequence[Credentials] = (DEFAULT_KEY,)
+    demo_keys: Sequence[Credentials] = (DEMO_KEY,)
+    """Keys of the demo environment; each kind is 50101 in the other's."""
+    demo: bool = False
+    """Whether this is the demo environment; `?brokerId=9999` makes it so for one connection (PROTOCOL 1.1)."""
     checksums: bool = False
     idle_s: float = 30.0
+    """The silence after which OKX closes."""
+    deflate: bool = True
+    """Whether permessage-deflate is agreed to, when a client offers it."""
+    login_closes: bool = False
+    """Whether a refused login ends the connection with 4001 (PROTOCOL 3)."""
+    most_on_one: int = 0
+    """Subscriptions on one connection, one more is 4009; 0: no limit (OKX publishes no number)."""
+    most_in_all: int = 0
+    """Subscriptions on all connections, one more is 4008; 0: no limit."""
+    load: LoadPlan | None = None
+    """In load mode: what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +115,25 @@ class Exchange:
         self.clock = Clock(options.speed)
         self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
         self.recording = Recording(options.replay) if options.replay else None
-        self.instruments = {} if self.recording else INSTRUMENTS
+        self.load = Load(options.load) if options.load else None
+        self.instruments = {} if self.recording or self.load else INSTRUMENTS
         """What REST tells of; nothing invented stands beside a recording."""
-        self.accounts = Accounts(options.api_keys)
-        self.faults = Faults()
+        self.accounts = Accounts(options.api_keys, options.demo_keys)
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
         self.logins: list[Login] = []
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
-        self._venue: Venue = self.recording or Listing()
+        self._venue: Venue = self.recording or self.load or Listing()
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
         self._players: dict[Connection, Player] = {}
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
+        self.trouble = Trouble(self)
+        self.faults = self.trouble.standing
         self.set_listening: Callable[[bool], object] | None = None
         """Set by the server: stop or resume taking new connections."""
 
@@ -129,18 +151,22 @@ class Exchange:
         recent.append(now_s)
         return True
 
-    def opened(self, path: str, ws: web.WebSocketResponse, transport: asyncio.Transport) -> Connection:
-        """A connection was accepted."""
-        conversation = Conversation(
-            path, secrets.token_hex(4), self._venue, self.accounts, self.faults, self._counts, self.options.limits
-        )
-        connection = Connection(ws, transport, conversation)
-        self.connections[connection.conn_id] = connection
+    def opened(
+        self, path: str, ws: web.WebSocketResponse, transport: asyncio.Transport, *, demo: bool = False
+    ) -> Connection:
+        """A connection was accepted, on one of the paths of v5 or on `v3`."""
+        conn_id, limits = secrets.token_hex(4), self.options.limits
+        if path == "v3":
+            v3 = V3Conversation(path, conn_id, self.recording, self.accounts, self.faults, limits)
+            connection = Connection(ws, transport, v3)
+            connection.encode = raw_deflate_frame
+        else:
+            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, limits)
+            v5.demo, v5.login_closes = demo or self.options.demo, self.options.login_closes
+            connection = Connection(ws, transport, v5)
+        self.connections[conn_id] = connection
         self.connects += 1
-        fault = self.faults.trickle(path, connection.conn_id)
-        if fault is not None:
-            fault.hits += 1
-            connection.trickle(fault.options["pause_s"])
+        self.trouble.met_by(connection)
         self._watch_idle(connection)
         return connection
 
@@ -179,6 +205,9 @@ class Exchange:
 
     async def stop(self) -> None:
         """End everything at once."""
+        self.trouble.stop()
+        if self.load is not None:
+            self.load.stop()
         for task in self._tasks:
             task.cancel()
         for connection in list(self.connections.values()):
@@ -191,7 +220,8 @@ class Exchange:
         self.requests.append(Received(time.time(), path, conn_id, request.op, request.id, request.args, request.text))
         log.debug("%s %s: %s", path, conn_id, request.text)
         if request.op == "login" and steps:
-            code = int(json.loads(steps[0].text).get("code", 0))
+            said = json.loads(steps[0].text)
+            code = int(said.get("code") or said.get("errorCode") or 0)
             api_key = str(request.args[0].get("apiKey", "")) if request.args else ""
             self.logins.append(Login(time.time(), path, conn_id, api_key, code))
 
@@ -204,7 +234,7 @@ class Exchange:
         since_open_s = now_s - connection.opened_s
         deadline_s = connection.last_sent_s + idle_s
         if now_s >= deadline_s or (since_open_s >= idle_s and not connection.conversation.established):
-            connection.close(4004, "No data received in 30s")
+            connection.close(4004)
             return
         wait_s = deadline_s - now_s
         if not connection.conversation.established:
@@ -241,7 +271,7 @@ class Exchange:
             del connection.pending[step.arg]
             self._subscribe(connection, step.arg)
         if step.close:
-            connection.close(step.close, "Login Failed")
+            connection.close(step.close)
 
     def _subscribe(self, connection: Connection, arg: Arg) -> None:
         offer = connection.conversation.subscribed.get(arg)
@@ -252,9 +282,15 @@ class Exchange:
             self._unsubscribe(again)
         subscription = Subscription(offer, connection)
         connection.subscriptions[arg] = subscription
+        if self._too_many(connection):
+            return
         self._listeners.setdefault(arg, {})[connection] = subscription
         if self.recording is not None:
             self._play(connection, arg)
+            subscription.flowing = True
+            return
+        if self.load is not None:
+            self.load.join(subscription)
             subscription.flowing = True
             return
         opening = self.source.join(arg)
@@ -266,6 +302,16 @@ class Exchange:
             self._begin(subscription, opening)
         self._awake.set()
 
+    def _too_many(self, connection: Connection) -> bool:
+        """Close who subscribes more than there is room for (PROTOCOL 2.5)."""
+        most_on_one, most_in_all = self.options.most_on_one, self.options.most_in_all
+        in_all = sum(len(one.subscriptions) for one in self.connections.values()) if most_in_all else 0
+        if most_on_one and len(connection.subscriptions) > most_on_one:
+            connection.close(4009)
+        elif in_all > most_in_all:
+            connection.close(4008)
+        return connection.closed
+
     def _open_late(self, subscription: Subscription) -> None:
         self._begin(subscription, self.source.opening(subscription.offer.arg))
 
@@ -276,9 +322,8 @@ class Exchange:
         if subscription.offer.login and account is not None and opening is None:
             opening = private_push(arg, account, self.clock.now_ms(), self.source.price_in_usd)
             self._repeat(subscription)
-        if opening is not None and not subscription.dead:
-            for text in self.faults.pushes(arg, opening):
-                connection.send_text(text)
+        if opening is not None:
+            self.push_to(subscription, opening)
 
     def _repeat(self, subscription: Subscription) -> None:
         """Private channels with a snapshot send it again every few seconds (PROTOCOL 5.3)."""
@@ -300,10 +345,10 @@ class Exchange:
 
     def _push_private(self, subscription: Subscription, every_s: float) -> None:
         account = subscription.connection.conversation.account
-        if account is not None and not subscription.dead:
+        if account is not None:
             text = private_push(subscription.offer.arg, account, self.clock.now_ms(), self.source.price_in_usd)
             if text is not None:
-                subscription.connection.send_text(text)
+                self.push_to(subscription, text)
         self._repeat_after(subscription, every_s)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
@@ -319,18 +364,34 @@ class Exchange:
         player = self._players.get(connection)
         if player is not None:
             player.stop(arg)
+        if self.load is not None:
+            self.load.leave(subscription)
 
     # -- data
 
+    def push_to(self, subscription: Subscription, text: str) -> None:
+        """Send one push to one subscription alone."""
+        connection, arg = subscription.connection, subscription.offer.arg
+        if not subscription.dead:
+            for changed in self.faults.pushes_of(connection.conn_id, arg, text, connection.path):
+                connection.send_text(changed)
+
     def _emit(self, arg: Arg, text: str) -> None:
+        """Send one push to all who listen."""
         listeners = self._listeners.get(arg)
         if not listeners:
             return
-        for changed in self.faults.pushes(arg, text):
-            framed = text_frame(changed)
-            for connection, subscription in listeners.items():
-                if subscription.flowing and not subscription.dead:
-                    connection.send(framed)
+        path = next(iter(listeners)).path
+        texts = self.faults.pushes(arg, text, path)
+        messages = [Message(one) for one in texts]
+        personal = self.faults.personal
+        for connection, subscription in listeners.items():
+            if not subscription.flowing or subscription.dead:
+                continue
+            if personal:
+                messages = [Message(one) for one in self.faults.pushes_to(connection.conn_id, arg, texts, path)]
+            for message in messages:
+                connection.send_message(message)
 
     async def _run_market(self) -> None:
         while True:
@@ -350,7 +411,8 @@ class Exchange:
         player = self._players.get(connection)
         if player is None:
             send = partial(self._send_recorded, connection)
-            player = self._players[connection] = Player(self.recording, self.options.pace, send, connection.steady)
+            pace, loop = self.options.pace, self.options.loop
+            player = self._players[connection] = Player(self.recording, pace, send, connection.steady, loop=loop)
             player.request(time.monotonic())
         player.start(arg)
 
@@ -359,47 +421,32 @@ class Exchange:
         for arg, text in recorded:
             subscription = connection.subscriptions.get(arg)
             if subscription is not None and not subscription.dead:
-                texts = self.faults.pushes(arg, text, connection.path, connection.conn_id)
-                framed += [text_frame(changed) for changed in texts]
+                texts = self.faults.pushes_of(connection.conn_id, arg, text, connection.path)
+                framed += [connection.encode(changed) for changed in texts]
         if framed:
             connection.send(b"".join(framed))
 
-    # -- faults
+    # -- what faults bring
 
-    def apply(self, fault: Fault) -> int:
-        """Let a fault stand, or do it at once; gives the number of connections or subscriptions that it met."""
-        if fault.name == "clear":
-            self.faults.clear()
-            for connection in self.connections.values():
-                connection.trickle(None)
-            return 0
-        if fault.name in ("stop_listening", "resume"):
-            if self.set_listening is not None:
-                self.set_listening(fault.name == "resume")
-            return 0
-        met = [one for one in self.connections.values() if fault.aims_at(one.path, one.conn_id)]
-        if fault.stands:
-            self.faults.add(fault)
-            if fault.name != "trickle":
-                return 0
-            if fault.options["seconds"]:
-                asyncio.get_running_loop().call_later(fault.options["seconds"], self.end_fault, fault)
-        if fault.name == "topic_dead":
-            dying = [sub for one in met for arg, sub in one.subscriptions.items() if fault.concerns(arg)]
-            for subscription in dying:
-                subscription.dead = True
-            return len(dying)
-        for connection in met:
-            misbehave(connection, fault)
-        return len(met)
+    def change_key(self, api_key: str, *, deleted: bool) -> int:
+        """Close with 4007 all who are logged in with a key, every key if none is given (PROTOCOL 2.5)."""
+        met = 0
+        for connection in list(self.connections.values()):
+            account = connection.conversation.account
+            if account is not None and api_key in ("", account.key.api_key):
+                connection.close(4007)
+                met += 1
+        if deleted:
+            self.accounts.delete(api_key)
+        return met
 
-    def end_fault(self, fault: Fault) -> None:
-        """End one standing fault."""
-        self.faults.remove(fault)
-        if fault.name == "trickle":
-            for connection in self.connections.values():
-                if fault.aims_at(connection.path, connection.conn_id):
-                    connection.trickle(None)
+    def deliver(self, inst_id: str) -> int:
+        """An instrument expires."""
+        raise NotImplementedError
+
+    def rename(self, inst_id: str, to: str) -> int:
+        """An instrument gets another name."""
+        raise NotImplementedError
 
     # -- observation
 

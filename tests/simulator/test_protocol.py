@@ -13,9 +13,9 @@ from waiting import eventually
 
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts
-from okws_celery.simulator.faults import Faults
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.protocol import Conversation, Counts, Then
+from okws_celery.simulator.standing import StandingFaults
 
 
 def test_each_arg_is_acked_as_sent_with_the_id_and_the_connection(sim: Simulator) -> None:
@@ -329,7 +329,7 @@ def test_requests_are_kept_without_secrets(sim: Simulator) -> None:
 
 
 def conversation(path: str = "public") -> Conversation:
-    return Conversation(path, "a4d3ae55", Listing(), Accounts([DEFAULT_KEY]), Faults(), Counts())
+    return Conversation(path, "a4d3ae55", Listing(), Accounts([DEFAULT_KEY]), StandingFaults(), Counts())
 
 
 def test_the_budget_of_requests_slides() -> None:
