@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import urllib.error
+import urllib.request
 from decimal import Decimal
 from typing import Any
 
@@ -105,18 +107,22 @@ def test_the_interval_of_positions(sim: Simulator, interval: str, repeats: bool)
 def test_a_position_opens_grows_and_closes(sim: Simulator) -> None:
     """pos is signed in net mode, avgPx the mean; closed it comes once more with pos 0 and what it brought."""
     with Desk(sim, POSITIONS, MOVED) as desk:
-        swap = {"instId": "BTC-USDT-SWAP", "px": "63000", "sz": "2"}
-        sim.fill(*sim.place(**swap))
+
+        def trade(side: str, sz: str, px: str) -> None:
+            (ord_id,) = sim.place(instId="BTC-USDT-SWAP", side=side, sz=sz)
+            sim.fill(ord_id, px=px)
+
+        trade("buy", "2", "63000")
         first = desk.row("positions", pos="2")
         assert (first["avgPx"], first["posSide"], first["mgnMode"], first["lever"]) == ("63000", "net", "cross", "3")
         assert (first["imr"], first["ccy"]) == ("420", "USDT")  # 2 contracts of 0.01 BTC at 63,000, a third of it
         mark = Decimal(first["markPx"])
         assert Decimal(first["upl"]) == (mark - 63000) * Decimal("0.02")
-        sim.fill(*sim.place(**swap), px="64000")
+        trade("buy", "2", "64000")
         assert desk.row("positions", pos="4")["avgPx"] == "63500"
-        sim.fill(*sim.place(**{**swap, "side": "sell", "px": "65000", "sz": "5"}), px="64500")
+        trade("sell", "5", "64500")
         assert desk.row("positions", pos="-1")["avgPx"] == "64500"
-        sim.fill(*sim.place(**{**swap, "sz": "1"}), px="64000")
+        trade("buy", "1", "64000")
         closed = desk.row("positions", pos="0")
         assert (closed["pnl"], closed["upl"], closed["avgPx"], closed["posId"]) == ("5", "", "", first["posId"])
         # 0.02 % of what a maker trades, of the last position: 64,500 and 64,000 times 0.01.
@@ -336,8 +342,6 @@ def test_what_cannot_be_done_is_said(sim: Simulator, act: Any) -> None:
 
 def test_the_control_api_does_the_same(sim: Simulator) -> None:
     """`POST /control/account` places, fills and cancels; `GET` shows; what is wrong is 400 and says so."""
-    import urllib.error
-    import urllib.request
 
     def post(body: object) -> Any:
         request = urllib.request.Request(f"{sim.rest_url}/control/account", data=json.dumps(body).encode())
@@ -352,7 +356,8 @@ def test_the_control_api_does_the_same(sim: Simulator) -> None:
     assert [(one["ordId"], one["state"], one["accFillSz"]) for one in state["orders"]] == [
         (first, "partially_filled", "0.05")
     ]
-    for wrong in ([], {"place": 1}, {"cancel": second}, {"cancel": second, "fill": first}, {"fill": first, "zs": "1"}):
+    known: dict[str, object] = {"cancel": second}
+    for wrong in ([], {"place": 1}, known, {**known, "fill": first}, {"fill": first, "zs": "1"}):
         with pytest.raises(urllib.error.HTTPError) as refused:
             post(wrong)
         with refused.value:

@@ -135,8 +135,9 @@ def test_nothing_is_made_or_lost(steps: list[tuple[Any, ...]], hedged: bool) -> 
         before = {ccy: bench.trader.ledger.frozen(ccy) for ccy in BALANCES}
         try:
             if kind == "place":
-                *asked, pos_side = given_
-                bench.place(*asked, pos_side=pos_side if hedged and "SWAP" in asked[0] else "")
+                inst_id, side, ord_type, sz, percent, pos_side = given_
+                pos_side = pos_side if hedged and "SWAP" in inst_id else ""
+                bench.place(inst_id, side, ord_type, sz, percent, pos_side)
             elif kind == "cancel":
                 bench.floor.cancel(bench.trader, order)
             elif kind == "fill":
