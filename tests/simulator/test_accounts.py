@@ -357,7 +357,8 @@ def test_the_control_api_does_the_same(sim: Simulator) -> None:
         (first, "partially_filled", "0.05")
     ]
     known: dict[str, object] = {"cancel": second}
-    for wrong in ([], {"place": 1}, known, {**known, "fill": first}, {"fill": first, "zs": "1"}):
+    bodies: tuple[object, ...] = ([], {"place": 1}, known, {**known, "fill": first}, {"fill": first, "zs": "1"})
+    for wrong in bodies:
         with pytest.raises(urllib.error.HTTPError) as refused:
             post(wrong)
         with refused.value:

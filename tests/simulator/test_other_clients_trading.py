@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import ccxt
 import ccxt.pro
 import pytest
+from certificates import Certificate
 from okx.Account import AccountAPI
 from okx.Funding import FundingAPI
 from okx.Trade import TradeAPI
+from okx.websocket.WsPrivateAsync import WsPrivateAsync
 
 from okws_celery.simulator import Simulator
 
@@ -163,3 +166,40 @@ def test_python_okx_trades(sim: Simulator) -> None:
     assert states == ["filled", "canceled"]
     wrong = AccountAPI(KEY[0], "not-the-secret", KEY[2], **given)
     assert wrong.get_account_balance()["code"] == "50113"
+
+
+def test_python_okx_is_told_by_socket(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its private WebSocket, which insists on TLS: login, a subscription, an order, and the pushes about it."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificate.cert)
+
+    async def run(sim: Simulator) -> None:
+        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        client = WsPrivateAsync(KEY[0], KEY[2], KEY[1], sim.ws_url + "/private")
+        consuming = await client.start()
+
+        async def until(key: str, value: str) -> dict[str, Any]:
+            while True:
+                said = await asyncio.wait_for(heard.get(), 20)
+                if said.get(key) == value or (said.get("arg", {}).get(key) == value and "data" in said):
+                    return said
+
+        await client.subscribe(
+            [{"channel": "orders", "instType": "SPOT"}], lambda text: heard.put_nowait(json.loads(text))
+        )
+        assert (await until("event", "login"))["code"] == "0"
+        await until("event", "subscribe")
+        order = {"instIdCode": 10001, "tdMode": "cash", "side": "buy", "ordType": "market", "sz": "100"}
+        await client.place_order([order], id="sdk7")
+        said = await until("id", "sdk7")
+        assert (said["code"], said["data"][0]["sCode"]) == ("0", "0")
+        states = []
+        while "filled" not in states:
+            (row,) = (await until("channel", "orders"))["data"]
+            assert row["ordId"] == said["data"][0]["ordId"]
+            states.append(row["state"])
+        assert states[0] == "live"
+        await client.stop()
+        await consuming
+
+    with Simulator(seed=7, limits=False, tls=(certificate.cert, certificate.key)) as sim:
+        asyncio.run(run(sim))
