@@ -10,16 +10,14 @@ import asyncio
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from okws_celery.errors import OkwsError
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
 from okws_celery.simulator.control_command import add_actions, run_action
+from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
 from okws_celery.simulator.needs import needed
 from okws_celery.simulator.replay import parse_pace
-
-if TYPE_CHECKING:
-    from okws_celery.simulator.load import LoadPlan
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -124,8 +122,6 @@ async def _serve(given: argparse.Namespace) -> int:
 def _plan(given: argparse.Namespace) -> LoadPlan | None:
     if given.load is None:
         return None
-    from okws_celery.simulator.load import parse_mix, parse_plan
-
     plan: dict[str, Any] = {"rate": given.load}
     if given.mix:
         plan["mix"] = parse_mix(given.mix)

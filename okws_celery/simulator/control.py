@@ -17,7 +17,7 @@ from aiohttp import web
 from okws_celery.errors import BadCommand
 from okws_celery.simulator.exchange import Exchange
 from okws_celery.simulator.faults import parse_fault
-from okws_celery.simulator.load import parse_plan
+from okws_celery.simulator.load_plan import parse_plan
 
 __all__ = ["routes"]
 

@@ -8,9 +8,8 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -19,15 +18,20 @@ from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, private_push
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.frames import Message, raw_deflate_frame
+from okws_celery.simulator.distribution import Distribution
+from okws_celery.simulator.frames import raw_deflate_frame
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
-from okws_celery.simulator.load import Load, LoadPlan
-from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
+from okws_celery.simulator.load import Load
+from okws_celery.simulator.load_plan import LoadPlan
+from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then
 from okws_celery.simulator.recording import Recording
-from okws_celery.simulator.replay import Player
+from okws_celery.simulator.renaming import ChangingVenue
+from okws_celery.simulator.replay import Players
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.standing import StandingFaults
 from okws_celery.simulator.trouble import Trouble
+from okws_celery.simulator.upheaval import Upheaval
 from okws_celery.simulator.v3 import V3Conversation
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
@@ -116,26 +120,27 @@ class Exchange:
         self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
         self.recording = Recording(options.replay) if options.replay else None
         self.load = Load(options.load) if options.load else None
-        self.instruments = {} if self.recording or self.load else INSTRUMENTS
+        self.instruments = {} if self.recording or self.load else dict(INSTRUMENTS)
         """What REST tells of; nothing invented stands beside a recording."""
         self.accounts = Accounts(options.api_keys, options.demo_keys)
+        self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
         self.logins: list[Login] = []
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
-        self._venue: Venue = self.recording or self.load or Listing()
+        self._venue = ChangingVenue(self.recording or self.load or Listing())
+        self.distribution = Distribution(self._venue, self.faults)
+        upheaval = Upheaval(
+            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.clock.now_ms
+        )
+        self.trouble = Trouble(self.connections, self.faults, upheaval)
+        self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)
         self._counts = Counts()
-        self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
-        self._players: dict[Connection, Player] = {}
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
-        self.trouble = Trouble(self)
-        self.faults = self.trouble.standing
-        self.set_listening: Callable[[bool], object] | None = None
-        """Set by the server: stop or resume taking new connections."""
 
     # -- connections
 
@@ -187,9 +192,7 @@ class Exchange:
             self._unsubscribe(subscription)
         connection.pending.clear()
         connection.conversation.ended()
-        player = self._players.pop(connection, None)
-        if player is not None:
-            player.cancel()
+        self._players.end(connection)
 
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
@@ -197,9 +200,7 @@ class Exchange:
         request, steps = connection.conversation.receive(text, time.time())
         if request is not None:
             self._note(connection, request, steps)
-        player = self._players.get(connection)
-        if player is not None:
-            player.request(time.monotonic())
+        self._players.request(connection)
         for step in steps:
             self._answer(connection, step)
 
@@ -247,9 +248,11 @@ class Exchange:
         if step.then is Then.SUBSCRIBED and step.arg is not None:
             connection.pending[step.arg] = step
         elif step.then is Then.UNSUBSCRIBED and step.arg is not None:
-            connection.pending.pop(step.arg, None)
-            if step.arg in connection.subscriptions:
-                self._unsubscribe(connection.subscriptions[step.arg])
+            for arg in (step.arg, self._venue.market_arg(step.arg)):  # one may still be there under its old name
+                connection.pending.pop(arg, None)
+                connection.conversation.subscribed.pop(arg, None)
+                if arg in connection.subscriptions:
+                    self._unsubscribe(connection.subscriptions[arg])
         wait_s = step.late_s
         if step.op in ("subscribe", "unsubscribe", "login"):
             fault = self.faults.late_ack(connection.path, connection.conn_id, step.op, step.arg)
@@ -284,16 +287,16 @@ class Exchange:
         connection.subscriptions[arg] = subscription
         if self._too_many(connection):
             return
-        self._listeners.setdefault(arg, {})[connection] = subscription
+        self.distribution.join(subscription)
         if self.recording is not None:
-            self._play(connection, arg)
+            self._players.start(connection, arg)
             subscription.flowing = True
             return
         if self.load is not None:
             self.load.join(subscription)
             subscription.flowing = True
             return
-        opening = self.source.join(arg)
+        opening = self.source.join(self._venue.market_arg(arg))
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
             later = asyncio.get_running_loop().call_later(delay_s, self._open_late, subscription)
@@ -313,7 +316,7 @@ class Exchange:
         return connection.closed
 
     def _open_late(self, subscription: Subscription) -> None:
-        self._begin(subscription, self.source.opening(subscription.offer.arg))
+        self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
@@ -323,7 +326,9 @@ class Exchange:
             opening = private_push(arg, account, self.clock.now_ms(), self.source.price_in_usd)
             self._repeat(subscription)
         if opening is not None:
-            self.push_to(subscription, opening)
+            market_arg = self._venue.market_arg(arg)
+            text = opening if market_arg == arg else self._venue.todays_text(market_arg, opening)
+            self.distribution.push_to(subscription, text)
 
     def _repeat(self, subscription: Subscription) -> None:
         """Private channels with a snapshot send it again every few seconds (PROTOCOL 5.3)."""
@@ -348,7 +353,7 @@ class Exchange:
         if account is not None:
             text = private_push(subscription.offer.arg, account, self.clock.now_ms(), self.source.price_in_usd)
             if text is not None:
-                self.push_to(subscription, text)
+                self.distribution.push_to(subscription, text)
         self._repeat_after(subscription, every_s)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
@@ -356,42 +361,13 @@ class Exchange:
         for timer in subscription.timers:
             timer.cancel()
         connection.subscriptions.pop(arg, None)
-        listeners = self._listeners.get(arg, {})
-        listeners.pop(connection, None)
-        if not listeners:
-            self._listeners.pop(arg, None)
-            self.source.leave(arg)
-        player = self._players.get(connection)
-        if player is not None:
-            player.stop(arg)
+        if self.distribution.leave(subscription):
+            self.source.leave(self._venue.market_arg(arg))
+        self._players.stop(connection, arg)
         if self.load is not None:
             self.load.leave(subscription)
 
     # -- data
-
-    def push_to(self, subscription: Subscription, text: str) -> None:
-        """Send one push to one subscription alone."""
-        connection, arg = subscription.connection, subscription.offer.arg
-        if not subscription.dead:
-            for changed in self.faults.pushes_of(connection.conn_id, arg, text, connection.path):
-                connection.send_text(changed)
-
-    def _emit(self, arg: Arg, text: str) -> None:
-        """Send one push to all who listen."""
-        listeners = self._listeners.get(arg)
-        if not listeners:
-            return
-        path = next(iter(listeners)).path
-        texts = self.faults.pushes(arg, text, path)
-        messages = [Message(one) for one in texts]
-        personal = self.faults.personal
-        for connection, subscription in listeners.items():
-            if not subscription.flowing or subscription.dead:
-                continue
-            if personal:
-                messages = [Message(one) for one in self.faults.pushes_to(connection.conn_id, arg, texts, path)]
-            for message in messages:
-                connection.send_message(message)
 
     async def _run_market(self) -> None:
         while True:
@@ -402,51 +378,9 @@ class Exchange:
                 continue
             await asyncio.sleep(wait_s)
             try:
-                self.source.advance(self._emit)
+                self.source.advance(self.distribution.emit)
             except Exception:
                 log.exception("the market stumbled")
-
-    def _play(self, connection: Connection, arg: Arg) -> None:
-        assert self.recording is not None
-        player = self._players.get(connection)
-        if player is None:
-            send = partial(self._send_recorded, connection)
-            pace, loop = self.options.pace, self.options.loop
-            player = self._players[connection] = Player(self.recording, pace, send, connection.steady, loop=loop)
-            player.request(time.monotonic())
-        player.start(arg)
-
-    def _send_recorded(self, connection: Connection, recorded: list[tuple[Arg, str]]) -> None:
-        framed = []
-        for arg, text in recorded:
-            subscription = connection.subscriptions.get(arg)
-            if subscription is not None and not subscription.dead:
-                texts = self.faults.pushes_of(connection.conn_id, arg, text, connection.path)
-                framed += [connection.encode(changed) for changed in texts]
-        if framed:
-            connection.send(b"".join(framed))
-
-    # -- what faults bring
-
-    def change_key(self, api_key: str, *, deleted: bool) -> int:
-        """Close with 4007 all who are logged in with a key, every key if none is given (PROTOCOL 2.5)."""
-        met = 0
-        for connection in list(self.connections.values()):
-            account = connection.conversation.account
-            if account is not None and api_key in ("", account.key.api_key):
-                connection.close(4007)
-                met += 1
-        if deleted:
-            self.accounts.delete(api_key)
-        return met
-
-    def deliver(self, inst_id: str) -> int:
-        """An instrument expires."""
-        raise NotImplementedError
-
-    def rename(self, inst_id: str, to: str) -> int:
-        """An instrument gets another name."""
-        raise NotImplementedError
 
     # -- observation
 
@@ -477,4 +411,4 @@ class Exchange:
 
     def pending(self) -> int:
         """Recorded frames that are still to be sent to live connections."""
-        return sum(player.pending for player in self._players.values())
+        return self._players.pending

@@ -40,7 +40,7 @@ _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("lose", {**_TOPIC, **_ONCE}, "a push is not sent, public or private"),
     ("duplicate", {**_TOPIC, **_ONCE}, "a push is sent twice"),
     ("reorder", {**_TOPIC, **_ONCE}, "a push comes after the next one of its argument"),
-    ("checksum", {**_TOPIC, "to": "wrong", **_ONCE}, "a push of a book carries a wrong checksum; to zero: 0"),
+    ("checksum", {**_TOPIC, "becomes": "wrong", **_ONCE}, "a push of a book carries a wrong checksum; becomes zero: 0"),
     ("crossed", {**_TOPIC, **_ONCE}, "an update of a book brings a bid above every ask"),
     ("withhold_snapshot", {**_TOPIC, "seconds": 3.0, **_ONCE}, "the first push of a subscription, and all after it, wait"),
     ("topic_dead", {**_TOPIC, **_NOW}, "live subscriptions fall silent until they are made anew"),
@@ -74,7 +74,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "kind": GARBAGE,
     "how": ("fin", "rst"),
     "op": ("", "subscribe", "unsubscribe", "login"),
-    "to": ("wrong", "zero"),
+    "becomes": ("wrong", "zero"),
 }
 
 
@@ -163,8 +163,10 @@ def arg_of(given: object) -> Arg:
 
 def _check(name: str, options: Mapping[str, Any]) -> None:
     for key in _NUMBERS:
-        value = options.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+        value, default = options.get(key), FAULTS[name].get(key)
+        if value == default:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
     if not isinstance(options.get("seed", 0), int):
         raise BadCommand(f"fault {name!r}: seed {options['seed']!r}; a whole number is accepted")

@@ -66,7 +66,7 @@ class Server:
         except BaseException:
             bound.close()
             raise
-        self.exchange.set_listening = self._set_listening
+        self.exchange.trouble.set_listening = self._set_listening
         app = web.Application(middlewares=[rest_faults(self.exchange)])
         app.add_routes([web.get(path, self._websocket) for path in (*(f"/ws/v5/{one}" for one in PATHS), "/ws/v3")])
         app.add_routes(rest.routes(self.exchange))

@@ -16,12 +16,13 @@ from okws_celery.simulator.needs import needed
 
 with needed():
     from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
-    from okws_celery.simulator.load import Load, parse_plan
+    from okws_celery.simulator.load import Load
     from okws_celery.simulator.server import Server
 
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY
 from okws_celery.simulator.faults import Fault, arg_of, parse_fault
 from okws_celery.simulator.frames import TEXT, frame
+from okws_celery.simulator.load_plan import parse_plan
 from okws_celery.simulator.replay import parse_pace
 
 __all__ = ["LiveConnection", "Simulator"]
