@@ -387,6 +387,7 @@ class Exchange:
     def state(self) -> dict[str, Any]:
         """What is going on, as JSON can say it."""
         return {
+            "demo": self.options.demo,
             "connects": self.connects,
             "refused_connects": self.refused_connects,
             "requests": len(self.requests),
