@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any
 
-from okws_celery.errors import OkwsError
+from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
 from okws_celery.simulator.control_command import add_actions, run_action
 from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
@@ -60,12 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Serve; gives the exit status: 0 after a signal, 2 with one line on standard error if it cannot begin."""
+    """Serve, or do an action; gives the exit status, with one line on standard error if it is not 0.
+
+    0: a signal ended it, or the action is done. 1: no simulator answers. 2: it cannot begin as it was asked to.
+    """
     try:
         return run_action(namespace) if namespace.action else asyncio.run(_serve(namespace))
     except (OkwsError, ImportError) as problem:
         print(f"okws simulator: {problem}", file=sys.stderr)
-        return 2
+        return 1 if namespace.action and not isinstance(problem, BadCommand) else 2
     except KeyboardInterrupt:
         return 0
 

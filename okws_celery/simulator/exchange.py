@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -122,6 +122,12 @@ class Exchange:
         self.load = Load(options.load) if options.load else None
         self.instruments = {} if self.recording or self.load else dict(INSTRUMENTS)
         """What REST tells of; nothing invented stands beside a recording."""
+        if self.load is not None:
+            like = INSTRUMENTS["BTC-USDT"]
+            self.instruments = {
+                name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
+                for number, name in enumerate(self.load.names, 90_000)
+            }
         self.accounts = Accounts(options.api_keys, options.demo_keys)
         self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}

@@ -86,7 +86,7 @@ class Load:
 
     def burst(self, count: int) -> None:
         """Send so many messages as fast as they are read; meanwhile nothing goes out at the rate."""
-        if count < 1 or isinstance(count, bool):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise BadCommand(f"burst {count!r}: a number of messages from 1 is accepted")
         self._burst = _Burst(count)
         self._awake.set()

@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def okx_simulator_options() -> dict[str, Any]:
-    """Options of every `okx_simulator`; a fixture of your own with this name changes them. No limits of rate, seed 1."""
+    """Options of every `okx_simulator`; a fixture of your own with this name changes them."""
     return {"limits": False, "seed": 1}
 
 
