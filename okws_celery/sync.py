@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from okws_celery.calls.opening import Opening, close_now, wait_until_closed
+from okws_celery.calls.sending import carry_out, checked_op, topics_of
 from okws_celery.calls.subscribing import Topics, checked_topics, of_one, on_the_wire
 from okws_celery.errors import (
     DONE,
@@ -171,6 +172,21 @@ class Client:
         if said is None:
             raise UnknownOutcome(f"session {name!r}: left, but the exchange did not say so within {timeout_s:g} s")
         return of_one(topic, said)
+
+    @_answering
+    def send(self, name: str, op: Mapping[str, Any], *, timeout: float | None = None) -> Answer:
+        """Have a session send an op, `{"op": "order", "args": [{...}]}`; OKX's whole reply stands in `reply`.
+
+        80000, OKX's code (of the first item that failed), 80012 if it was not sent and will not be, 80014 if it was
+        sent and nobody knows what became of it. It is sent at most once, and never after `timeout`.
+        """
+        checked = checked_op(name, op)
+        topics = topics_of(checked)
+        if topics is not None:
+            wish = self.subscribe if checked["op"] == "subscribe" else self.unsubscribe
+            return wish(name, topics, timeout=timeout)
+        deadline = now_ms() + int(self._timeout(timeout) * 1000)
+        return carry_out(self._registry, name, checked, deadline)
 
     @_answering
     def redis_clear(self, path: str = "") -> Answer:

@@ -28,6 +28,8 @@ from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
+from okws_celery.session.rest_client import RestClient
+from okws_celery.session.sender import Sender
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
@@ -109,6 +111,10 @@ class Session:
             plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
+        rest = RestClient(registry, settings.endpoints(options), proxy=proxy, ca_file=settings.ca_file)
+        self._sender = Sender(
+            plan.name, plan.credentials is not None, rest, self._waiters, self._batch, self._mailbox, self._clock
+        )
         self._exchange = Exchange(
             name=plan.name,
             endpoints=settings.endpoints(options),
@@ -121,6 +127,7 @@ class Session:
             mailbox=self._mailbox,
             clock=self._clock,
             owner=self,
+            sender=self._sender,
         )
         self._next_tick = 0.0
         self._beat_at = 0.0
@@ -375,6 +382,8 @@ class Session:
                     elif not self._exchange.leaving(text):
                         said = answer(DONE, f"unsubscribed {text}")
                         self._waiters.settle(self._batch, text, "unsubscribe", said)
+            case "send":
+                self._exchange.send(command)
             case "close":
                 self._close_ids.append(command.id)
                 self._end(Ending.CLOSED)
@@ -464,7 +473,9 @@ class Session:
                 self._board.broken(batch, entry.topic.arg, "the worker was stopped", self._clock.ms)
             self._board.write_seen(batch)
             self._set_status("DISCONNECTED")
-            self._waiters.settle_all(batch, answer(NO_SESSION, f"session {name}: its worker was stopped"))
+            said = answer(NO_SESSION, f"the worker of session {name} was stopped")
+            self._waiters.settle_all(batch, said)
+            self._sender.end(said)
             return
         if ending is Ending.REFUSED:
             code, text, hint = self._refusal
@@ -482,5 +493,6 @@ class Session:
         self._board.end(batch)
         self._answer_open(said)
         self._waiters.settle_all(batch, said)
+        self._sender.end(said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))
