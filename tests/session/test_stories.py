@@ -29,13 +29,14 @@ def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
     assert held.subscribe(*TOPICS, wait=30.0)["errorCode"] == 80000
     simulator.fault("late_ack", op="unsubscribe", seconds=ACK_LATE_S)
     chance = random.Random(18)
-    moments = []
+    moments: list[tuple[float, str, str]] = []
     for topic in TOPICS:
         leaves = chance.uniform(0.0, 1.0)
         moments += [
             (leaves, "unsubscribe", topic),
             (leaves + chance.uniform(0.0, 1.1 * ACK_LATE_S), "subscribe", topic),
         ]
+    moments.sort()
     asked: dict[str, Command] = {}
 
     def true(topic: str) -> bool:
@@ -43,15 +44,20 @@ def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
 
     def look() -> None:
         states = held.redis.hgetall(held.data.topics)
+        assert not [topic for topic, state in states.items() if '"refused"' in state]
         for topic in asked:
             if '"live"' in states.get(topic, "") and not true(topic):
                 # Between the two looks it may have changed; what stays untrue is a lie.
                 eventually(lambda topic=topic: true(topic), timeout=5, what=f"{topic} is as live as it says")  # type: ignore[misc]
 
     begun = time.monotonic()
-    for moment, op, topic in sorted(moments):
+
+    def look_until(moment: float) -> None:
         while time.monotonic() - begun < moment:
             look()
+
+    for moment, op, topic in moments:
+        look_until(moment)
         command = Command(op, now_ms() + 30_000, topics=[topic])
         if op == "subscribe":
             asked[topic] = command
@@ -62,7 +68,7 @@ def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
         said = held.registry.wait_reply(held.name, command.id, 30.0)
         assert said is not None, topic
         assert said["errorCode"] == 80000, said
-        look()
+    look_until(moments[-1][0] + ACK_LATE_S + 1.0)  # by then every ack has come
     settled = now_ms()
     assert [held.topic(topic).get("state") for topic in TOPICS] == ["live"] * len(TOPICS)
     assert [simulator.subscribed(topic) for topic in TOPICS] == [1] * len(TOPICS)
