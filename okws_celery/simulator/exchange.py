@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from okws_celery.okx.login import Credentials
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
@@ -233,7 +234,7 @@ class Exchange:
             if step.arg in connection.subscriptions:
                 self._unsubscribe(connection.subscriptions[step.arg])
         wait_s = step.late_s
-        if step.op in ("subscribe", "unsubscribe", "login"):
+        if step.op in ("subscribe", "unsubscribe", "login", *OPS):
             fault = self.faults.late_ack(connection.path, connection.conn_id, step.op, step.arg)
             if fault is not None:
                 if fault.options["seconds"] is None:

@@ -7,9 +7,9 @@ how often it strikes, 0 for always. Of a channel that the market pushes to all a
 
     fault              parameters (default)                  what happens
     -----------------  ------------------------------------  ---------------------------------------------------------
-    late_ack           topic, op (subscribe, unsubscribe     acks come so much later, null: never. A subscription and
-                       and login), seconds (null),           a login are in force when the ack comes, an
-                       times (0)                             unsubscription at once
+    late_ack           topic, op (subscribe, unsubscribe,    acks and replies come so much later, null: never. A
+                       login, order, ...), seconds (null),   subscription and a login are in force when the ack
+                       times (0)                             comes, an unsubscription and an order at once
     refuse             topic, code (60018), text,            an error with `id`, without `arg`, in place of the ack;
                        late_s (null), times (0)              with late_s: so much after the ack, and no data
     refuse_login       code (60009), text, close (false),    logins are refused; close: and the connection closed
@@ -49,6 +49,7 @@ from typing import Any
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.endpoints import PATHS
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg, parse_topic
 from okws_celery.simulator.protocol import TEXTS, Refusal
 
@@ -163,7 +164,7 @@ class Faults:
         for fault in self.standing:
             if fault.name == "late_ack" and fault.options["op"] in ("", op) and not fault.spent:
                 topical = fault.arg is not None or fault.channel
-                if fault.aims_at(path, conn) and (fault.concerns(arg) if op != "login" else not topical):
+                if fault.aims_at(path, conn) and (fault.concerns(arg) if op in ("subscribe", "unsubscribe") else not topical):
                     fault.hits += 1
                     return fault
         return None
@@ -245,7 +246,7 @@ def _check(name: str, options: Mapping[str, Any]) -> None:
         value = options.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
-    choices = {"kind": GARBAGE, "how": ("fin", "rst"), "op": ("", "subscribe", "unsubscribe", "login")}
+    choices = {"kind": GARBAGE, "how": ("fin", "rst"), "op": ("", "subscribe", "unsubscribe", "login", *OPS)}
     for key, accepted in choices.items():
         if key in options and options[key] not in accepted:
             raise BadCommand(f"fault {name!r}: {key} {options[key]!r}; {', '.join(accepted)} are accepted")
