@@ -164,7 +164,9 @@ class Faults:
         for fault in self.standing:
             if fault.name == "late_ack" and fault.options["op"] in ("", op) and not fault.spent:
                 topical = fault.arg is not None or fault.channel
-                if fault.aims_at(path, conn) and (fault.concerns(arg) if op in ("subscribe", "unsubscribe") else not topical):
+                if fault.aims_at(path, conn) and (
+                    fault.concerns(arg) if op in ("subscribe", "unsubscribe") else not topical
+                ):
                     fault.hits += 1
                     return fault
         return None
