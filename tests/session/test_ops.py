@@ -93,6 +93,7 @@ class TestAtMostOnce:
         assert ops.add("a", 10, order(), 0) is None
         (wire_id,) = sent(ops)
         ops.replied(reply(wire_id), 1)
+        assert ops.overdue(5) == []
         assert ops.add("a", 10, order(), 5) is None
         assert sent(ops) == []
 
