@@ -177,6 +177,10 @@ class CandleFeed:
         self._published = max(mark, self._inherited)
         self._doubtful = True
 
+    def emptied(self) -> None:
+        """See Refillable."""
+        self.deep = False
+
     def _readable(self, rows: list[bytes]) -> list[_Candle]:
         readable = []
         for row in rows:

@@ -30,8 +30,8 @@ class Ledger:
     def __init__(self) -> None:
         self.prepared = True
         """What the log holds is known."""
-        self.newest_ms = 0
-        """Exchange ms of the newest row of orders that the log has; 0 if it has none."""
+        self.inherited_ms = 0
+        """Exchange ms of the newest row of orders that an earlier session left in the log; 0 if there is none."""
         self._asked = False
         self._versions: dict[str, Time] = {}
         self._ended: dict[str, Time] = {}
@@ -84,8 +84,6 @@ class Ledger:
         if key in self._logged:
             return False
         _remember(self._logged, key, None)
-        if channel == "orders":
-            self.newest_ms = max(self.newest_ms, _time(row))
         return True
 
     def has_trade(self, ord_id: str, trade_id: str) -> bool:
@@ -128,7 +126,7 @@ class Ledger:
             try:
                 order = log_key.endswith("/orders/log")
                 _remember(self._logged, _key(row) if order else _digest(row), None)
-                self.newest_ms = max(self.newest_ms, _time(row) if order else 0)
+                self.inherited_ms = max(self.inherited_ms, _time(row) if order else 0)
             except BadPush:
                 continue
         self._logged.update(before)

@@ -170,6 +170,9 @@ class LogFeed:
         self._last, self._top = max(last, self._inherited[0]), max(top, self._inherited[1])
         self._covered = range(0)
 
+    def emptied(self) -> None:
+        """See Refillable; of trades, what was missed is all that is asked for."""
+
     def _first_held(self) -> int:
         """The lowest tradeId that the rows that wait cover, of those that are news; 0 if there are none."""
         first = 0

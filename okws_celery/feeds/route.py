@@ -122,6 +122,10 @@ class Refillable(Protocol):
     def waits(self) -> bool:
         """Whether a row waits."""
 
+    @property
+    def reached(self) -> int:
+        """How far the rows reach that need not be asked for: a time or a number; 0 if none is known."""
+
     def fill(self, batch: Batch, rows: list[bytes]) -> Filled:
         """Store, and publish where they are news, rows of REST in any order; then what waits."""
 
@@ -133,6 +137,9 @@ class Refillable(Protocol):
 
     def undo(self, mark: Any) -> None:
         """What was written since the mark is not in Redis: it is news again when REST brings it."""
+
+    def emptied(self) -> None:
+        """Redis has lost what was there: history is wanted once more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,10 @@ class StateFeed:
         if self._changed:
             batch.mark(self)
 
+    def says_more(self, raw: bytes) -> bool:
+        """Whether a row of REST would change the hash."""
+        return any(self.ledger.is_newer(item) for item in self._readable(raw))
+
     def forget(self, batch: Batch, field: str, row: bytes) -> None:
         """REST knows nothing of a row any more; it goes unless something was said of it meanwhile."""
         if self._rows.get(field) == row:

@@ -62,10 +62,11 @@ class Entry:
     mark: Any = None
     """How far the feed's rows are known to be in Redis, if it can be filled from REST."""
 
-    @property
-    def refillable(self) -> Refillable | None:
-        """The feed, if what it missed can be put in before what came since."""
-        return self.feed if isinstance(self.feed, Refillable) else None
+    refillable: Refillable | None = field(init=False)
+    """The feed, if what it missed can be put in before what came since."""
+
+    def __post_init__(self) -> None:
+        self.refillable = self.feed if isinstance(self.feed, Refillable) else None
 
 
 def _nobody(entry: Entry, whole: bool) -> None:
@@ -167,7 +168,6 @@ class Board:
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
         entry.renewed = False
-        self._touched[entry] = None
         if self._pushes and (source == entry.source or feed.first_ts):
             batch.publish(channel, frame)
         if fault:
@@ -183,13 +183,13 @@ class Board:
 
     def resumed(self, batch: Batch, entry: Entry) -> None:
         """Rows of a topic were written: they close a gap that nothing else will close."""
+        self._touched[entry] = None
         if entry.gap_from >= 0 and entry.feed.first_ts and not entry.refilling:
             self._close_gap(batch, entry, entry.feed.first_ts)
 
     def refilled(self, batch: Batch, entry: Entry, *, complete: bool, first_ts: int) -> None:
         """Rows of REST were written, the oldest news among them of `first_ts`; they fill a gap, or its end."""
         entry.refilling = False
-        self._touched[entry] = None
         if entry.gap_from >= 0 and (complete or first_ts):
             self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
         self.resumed(batch, entry)

@@ -28,6 +28,7 @@ from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
+from okws_celery.session.rest_client import RestClient
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
@@ -109,9 +110,10 @@ class Session:
             plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
+        endpoints = settings.endpoints(options)
         self._exchange = Exchange(
             name=plan.name,
-            endpoints=settings.endpoints(options),
+            endpoints=endpoints,
             connector=Connector(registry, proxy, settings.ca_file),
             credentials=plan.credentials,
             data=self._data,
@@ -121,6 +123,8 @@ class Session:
             mailbox=self._mailbox,
             clock=self._clock,
             owner=self,
+            rest=RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file),
+            candles=min(settings.backfill, settings.max_rows),
         )
         self._next_tick = 0.0
         self._beat_at = 0.0
@@ -381,6 +385,7 @@ class Session:
             case "rewrite":
                 self._status = ""
                 self._board.rewrite(self._batch)
+                self._exchange.fetch_again()
                 self._waiters.reply(self._batch, command.id, answer(DONE, "written again"))
             case _:
                 said = answer(BAD_COMMAND, f"a session does not know {command.op!r}")
