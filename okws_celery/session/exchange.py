@@ -27,6 +27,8 @@ from okws_celery.session.connector import Connector
 from okws_celery.session.link import Link, LinkLost, LinkState
 from okws_celery.session.links import Links
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.refill import Refill
+from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
 from okws_celery.session.subscriptions import Change, State
 from okws_celery.session.waiters import Waiters
@@ -80,7 +82,10 @@ class Exchange:
         clock: Clock,
         owner: Owner,
         sender: Sender,
+        rest: RestClient,
+        candles: int,
     ) -> None:
+        """`candles` is how many closed ones REST adds to a topic of candles."""
         self._name = name
         self._connector = connector
         self._credentials = credentials
@@ -93,6 +98,8 @@ class Exchange:
         self._owner = owner
         self._sender = sender
         self._links = Links(name, endpoints, board)
+        self._rest = rest
+        self._refill = Refill(name, rest, mailbox, clock, board, batch, candles, self._is_live, self._listed)
         self._leaving: dict[Arg, str] = {}
         # Topics that are acknowledged and whose callers wait for the first push, and until when.
         self._first_push: dict[str, float] = {}
@@ -118,9 +125,13 @@ class Exchange:
         link.subscriptions.want(topic.arg, self._clock.now)
         # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
         link.subscriptions.renew(topic.arg)
+        entry = self._board.get(topic.text)
+        if entry is not None:
+            self._refill.joined(entry)
 
     def leave(self, topic: Topic) -> None:
         """Unsubscribe a topic that was taken off the board."""
+        self._refill.left(topic.text)
         if self._links.of(topic.channel.path).subscriptions.unwant(topic.arg):
             self._gone(topic.text)
         else:
@@ -151,6 +162,10 @@ class Exchange:
         if path:
             self._links.of(path).wants_login = True
 
+    def fetch_again(self) -> None:
+        """Redis was emptied on purpose: ask REST anew for what the topics begin with."""
+        self._refill.again()
+
     def close(self, reason: str) -> None:
         """Leave every link in good order; `closed` says when that is done."""
         for link in self._links.every():
@@ -160,6 +175,7 @@ class Exchange:
         """Close every socket at once."""
         for link in self._links.every():
             link.shut()
+        self._rest.close()
 
     # -- how it stands
 
@@ -176,7 +192,7 @@ class Exchange:
     @property
     def settled(self) -> bool:
         """Whether no answer and no connection is waited for."""
-        waiting = bool(self._first_push or self._sender)
+        waiting = bool(self._first_push or self._sender) or not self._refill.settled
         return not waiting and all(
             link.subscriptions.settled
             and link.state in (LinkState.UP, LinkState.CLOSED)
@@ -244,6 +260,7 @@ class Exchange:
                 self._lost(link, str(problem))
         if self._sender:
             self._send_ops()
+        self._refill.drive()
         self._settle_subscribed()
         for link, changes in self._links.leave_replaced(self._clock.now, self._sender.busy):
             self._apply(link, changes, "the exchange closes the connection")
@@ -253,7 +270,7 @@ class Exchange:
         for text, due in list(self._first_push.items()):
             entry = self._board.get(text)
             at_once = entry is None or entry.seen or entry.topic.channel.kind not in _PUSHED_AT_ONCE
-            if at_once or self._clock.now >= due:
+            if (at_once or self._clock.now >= due) and not self._refill.pending(text):
                 del self._first_push[text]
                 self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
 
@@ -422,6 +439,7 @@ class Exchange:
                     self._first_push[text] = self._clock.now + _FIRST_PUSH_S
                 case "refused":
                     self._first_push.pop(text, None)
+                    self._refill.left(text)
                     self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
                     self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
                     _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
@@ -433,6 +451,13 @@ class Exchange:
                     self._gone(self._leaving.pop(change.arg, text))
                 case _:
                     raise AssertionError(change.kind)
+
+    def _is_live(self, entry: Entry) -> bool:
+        arg, path = entry.topic.arg, entry.topic.channel.path
+        return any(link.path == path and link.subscriptions.state(arg) is State.LIVE for link in self._links.every())
+
+    def _listed(self, inst_ids: tuple[str, ...]) -> None:
+        pass
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))

@@ -112,13 +112,14 @@ class Session:
             plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
-        rest = RestClient(registry, settings.endpoints(options), proxy=proxy, ca_file=settings.ca_file)
+        endpoints = settings.endpoints(options)
+        rest = RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file)
         self._sender = Sender(
             plan.name, plan.credentials is not None, rest, self._waiters, self._batch, self._mailbox, self._clock
         )
         self._exchange = Exchange(
             name=plan.name,
-            endpoints=settings.endpoints(options),
+            endpoints=endpoints,
             connector=Connector(registry, proxy, settings.ca_file),
             credentials=plan.credentials,
             data=self._data,
@@ -129,6 +130,8 @@ class Session:
             clock=self._clock,
             owner=self,
             sender=self._sender,
+            rest=rest,
+            candles=min(settings.backfill, settings.max_rows),
         )
         self._next_tick = 0.0
         self._beat_at = 0.0
@@ -392,6 +395,7 @@ class Session:
             case "rewrite":
                 self._status = ""
                 self._board.rewrite(self._batch)
+                self._exchange.fetch_again()
                 self._waiters.reply(self._batch, command.id, answer(DONE, "written again"))
             case _:
                 said = answer(BAD_COMMAND, f"a session does not know {command.op!r}")
