@@ -27,6 +27,11 @@ from okws_celery.store.registry import Command
 
 __all__ = ["Sender"]
 
+_MEASURE_S = 600.0
+"""How often, at most, the exchange's clock is measured while orders are sent, s."""
+_EXPIRED = 50004
+"""OKX's refusal of an op whose `expTime` has passed, or its own timeout."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,9 +57,7 @@ class Sender:
         self._clock = clock
         self._ops = Ops()
         self._looked_up: set[str] = set()
-        self.offset_ms: int | None = None
-        """By how much the exchange's clock is ahead of ours; None while that is not known. Without it no `expTime` is
-        added: a wrong clock of ours would have OKX refuse every order."""
+        self._measure_at = 0.0
 
     # -- what is asked
 
@@ -69,6 +72,9 @@ class Sender:
             return ""
         self._tell(self._ops.add(command.id, command.deadline, op, self._clock.ms))
         self._look_up()
+        if op.kind.expires and self._clock.now >= self._measure_at:
+            self._measure_at = self._clock.now + _MEASURE_S
+            self._mailbox.run(self._measure, f"okws-clock-{self._name}")
         return op.kind.path if self._ops.waiting(op.kind.path) else ""
 
     def end(self, said: Answer) -> None:
@@ -97,7 +103,9 @@ class Sender:
 
     def serve(self, link: Link) -> None:
         """Send what waits for a link that is up and logged in, as fast as it is read; LinkLost if it breaks."""
-        frames = self._ops.take(link.path, link.serial, self._clock.ms, self.offset_ms)
+        # Without the exchange's time no `expTime` is added: a wrong clock of ours would have OKX refuse every order.
+        offset_ms = round(self._rest.offset_s * 1000) if self._rest.measured else None
+        frames = self._ops.take(link.path, link.serial, self._clock.ms, offset_ms)
         while not link.wants_write:  # what would wait on our side might go out after its deadline
             frame = next(frames, None)
             if frame is None:
@@ -108,6 +116,8 @@ class Sender:
     def replied(self, link: Link, reply: Reply) -> bool:
         """OKX's reply; False if nobody waits for it."""
         verdict = self._ops.replied(reply, link.serial)
+        if verdict is not None and verdict.said["errorCode"] == _EXPIRED:
+            self._measure_at = 0.0  # by our clock it was in time
         self._tell(verdict)
         return verdict is not None
 
@@ -142,6 +152,14 @@ class Sender:
             said, reason = problem.code, str(problem)
             return lambda: self._not_found(inst_id, said, reason)
         return lambda: self._known(inst_id, code)
+
+    def _measure(self) -> Callable[[], None]:
+        """On a helper thread: learn the exchange's time, for the orders that follow."""
+        try:
+            self._rest.measure_clock()
+        except RestError as problem:
+            _log.debug("session %s: the exchange's clock was not measured: %s", self._name, problem)
+        return lambda: None
 
     def _known(self, inst_id: str, code: int) -> None:
         self._looked_up.discard(inst_id)

@@ -178,6 +178,17 @@ class TestAtMostOnce:
         simulator.fault("half_open", path="private")
         assert send(held, placing(order("a")), wait=1.0)["errorCode"] == 80014
 
+    def test_read_too_late_by_the_exchange(self, held: Held, simulator: Simulator) -> None:
+        """An order that OKX reads after its deadline is not placed either: it carries the deadline, by OKX's clock."""
+        assert send(held, placing(order("a")))["errorCode"] == 80000  # has the clock measured, for those that follow
+        eventually(lambda: not any(thread.name.startswith("okws-clock") for thread in threading.enumerate()))
+        assert held.redis.keys("okws/requests/*/public/time")
+        simulator.fault("stall", path="private", seconds=1.5)
+        assert send(held, placing(order("b")), wait=0.5)["errorCode"] == 80014
+        eventually(lambda: len(asked(simulator)) == 2)
+        assert send(held, placing(order("c")))["errorCode"] == 80000
+        assert open_orders(simulator) == ["a", "c"]
+
     def test_late_in_redis(self, held: Held, simulator: Simulator) -> None:
         """A command that lay in Redis until its time was up is not sent."""
         command = Command("send", now_ms() - 1, request=placing(order("a")))
