@@ -29,7 +29,9 @@ from okws_celery.simulator.private import PrivatePushes
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
 from okws_celery.simulator.replay import Player, Recording
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.trading.algo_floor import AlgoFloor
 from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.limits import TradingLimits
 from okws_celery.simulator.trading.operations import Desk
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
@@ -110,7 +112,8 @@ class Exchange:
         self.refused_connects = 0
         self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
         self.floor = Floor(self.source, self.instruments, self.private.wake)
-        self.desk = Desk(self.floor)
+        self.algos = AlgoFloor(self.source, self.floor)
+        self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
         self._venue: Venue = self.recording or Listing()
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
