@@ -15,8 +15,9 @@ from typing import Any
 from aiohttp import web
 
 from okws_celery.okx.login import Credentials
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, private_push
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.distribution import Distribution
 from okws_celery.simulator.frames import raw_deflate_frame
@@ -24,12 +25,18 @@ from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.load import Load
 from okws_celery.simulator.load_plan import LoadPlan
+from okws_celery.simulator.private import PrivatePushes
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then
 from okws_celery.simulator.recording import Recording
 from okws_celery.simulator.renaming import ChangingVenue
 from okws_celery.simulator.replay import Players
 from okws_celery.simulator.source import Clock, MarketSource
 from okws_celery.simulator.standing import StandingFaults
+from okws_celery.simulator.trading.algo_floor import AlgoFloor
+from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.limits import TradingLimits
+from okws_celery.simulator.trading.operations import Desk
+from okws_celery.simulator.trading.trader import Trader
 from okws_celery.simulator.trouble import Trouble
 from okws_celery.simulator.upheaval import Upheaval
 from okws_celery.simulator.v3 import V3Conversation
@@ -39,9 +46,6 @@ __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 log = logging.getLogger(__name__)
 
 _CONNECTIONS_PER_S = 3
-_PRIVATE_EVERY_S = 5.0
-_PERIODIC = ("account", "positions", "account-greeks")
-_INTERVALS_MS = {"2000": 2.0, "3000": 3.0, "4000": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,8 @@ class Options:
     loop: bool = False
     """Whether a replay begins again when it is over."""
     speed: float = 1.0
-    api_keys: Sequence[Credentials] = (DEFAULT_KEY,)
-    demo_keys: Sequence[Credentials] = (DEMO_KEY,)
+    api_keys: Sequence[Credentials | AccountSetup] = (DEFAULT_KEY,)
+    demo_keys: Sequence[Credentials | AccountSetup] = (DEMO_KEY,)
     """Keys of the demo environment; each kind is 50101 in the other's."""
     demo: bool = False
     """Whether this is the demo environment; `?brokerId=9999` makes it so for one connection (PROTOCOL 1.1)."""
@@ -128,7 +132,8 @@ class Exchange:
                 name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
                 for number, name in enumerate(self.load.names, 90_000)
             }
-        self.accounts = Accounts(options.api_keys, options.demo_keys)
+        prices = MarketPrices(self.source)
+        self.accounts = Accounts(options.api_keys, prices, self.clock.now_ms(), options.demo_keys)
         self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
@@ -136,6 +141,10 @@ class Exchange:
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
+        self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
+        self.floor = Floor(self.source, self.instruments, self._traded)
+        self.algos = AlgoFloor(self.source, self.floor)
+        self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
         self._venue = ChangingVenue(self.recording or self.load or Listing())
         self.distribution = Distribution(self._venue, self.faults)
         upheaval = Upheaval(
@@ -172,7 +181,7 @@ class Exchange:
             connection = Connection(ws, transport, v3)
             connection.encode = raw_deflate_frame
         else:
-            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, limits)
+            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, self.desk, limits)
             v5.demo, v5.login_closes = demo or self.options.demo, self.options.login_closes
             connection = Connection(ws, transport, v5)
         self.connections[conn_id] = connection
@@ -260,7 +269,7 @@ class Exchange:
                 if arg in connection.subscriptions:
                     self._unsubscribe(connection.subscriptions[arg])
         wait_s = step.late_s
-        if step.op in ("subscribe", "unsubscribe", "login"):
+        if step.op in ("subscribe", "unsubscribe", "login", *OPS):
             fault = self.faults.late_ack(connection.path, connection.conn_id, step.op, step.arg)
             if fault is not None:
                 if fault.options["seconds"] is None:
@@ -325,42 +334,14 @@ class Exchange:
         self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
-        connection, arg = subscription.connection, subscription.offer.arg
+        arg = subscription.offer.arg
         subscription.flowing = True
-        account = connection.conversation.account
-        if subscription.offer.login and account is not None and opening is None:
-            opening = private_push(arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            self._repeat(subscription)
+        if opening is None and self.private.begin(subscription):
+            return
         if opening is not None:
             market_arg = self._venue.market_arg(arg)
             text = opening if market_arg == arg else self._venue.todays_text(market_arg, opening)
             self.distribution.push_to(subscription, text)
-
-    def _repeat(self, subscription: Subscription) -> None:
-        """Private channels with a snapshot send it again every few seconds (PROTOCOL 5.3)."""
-        by_key = dict(subscription.offer.arg)
-        if by_key["channel"] not in _PERIODIC:
-            return
-        try:
-            interval = str(json.loads(by_key.get("extraParams", "{}")).get("updateInterval", ""))
-        except (ValueError, AttributeError):
-            interval = ""
-        if interval != "0":
-            self._repeat_after(subscription, _INTERVALS_MS.get(interval, _PRIVATE_EVERY_S))
-
-    def _repeat_after(self, subscription: Subscription, every_s: float) -> None:
-        subscription.timers.clear()
-        subscription.timers.append(
-            asyncio.get_running_loop().call_later(every_s, self._push_private, subscription, every_s)
-        )
-
-    def _push_private(self, subscription: Subscription, every_s: float) -> None:
-        account = subscription.connection.conversation.account
-        if account is not None:
-            text = private_push(subscription.offer.arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            if text is not None:
-                self.distribution.push_to(subscription, text)
-        self._repeat_after(subscription, every_s)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
@@ -372,6 +353,11 @@ class Exchange:
         self._players.stop(connection, arg)
         if self.load is not None:
             self.load.leave(subscription)
+
+    def _traded(self, trader: Trader) -> None:
+        """Something happened to an account: who listens is told, and a market that its orders wait in goes on."""
+        self.private.wake(trader)
+        self._awake.set()
 
     # -- data
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.endpoints import PATHS
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg, parse_topic
 
 __all__ = ["FAULTS", "GARBAGE", "MEANINGS", "Fault", "arg_of", "parse_fault"]
@@ -33,7 +34,7 @@ _ALWAYS = {"times": 0, **_CHANCE}
 _NOW = {"every_s": 0.0, **_CHANCE}
 
 _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("late_ack", {**_TOPIC, "op": "", "seconds": None, **_ALWAYS}, "acks (of op subscribe, unsubscribe, login) come so much later, null: never. A subscription and a login are in force when the ack comes, an unsubscription at once"),
+    ("late_ack", {**_TOPIC, "op": "", "seconds": None, **_ALWAYS}, "acks and replies (of op subscribe, unsubscribe, login, order, ...) come so much later, null: never. A subscription and a login are in force when the ack comes, an unsubscription and an order at once"),
     ("refuse", {**_TOPIC, "code": 60018, "text": "", "late_s": None, **_ALWAYS}, "an error with `id`, without `arg`, in place of the ack; with late_s: so much after the ack, and no data"),
     ("refuse_login", {**_CONN, "code": 60009, "text": "", "close": False, **_ALWAYS}, "logins are refused (60005 key, 60032 region, 60006 clock, 50101 environment); close: and the connection closed with 4001"),
     ("gap", {**_TOPIC, **_ONCE}, "an update of a book is left out, the numbers go on"),
@@ -73,7 +74,7 @@ _NUMBERS = "seconds late_s pause_s close_after_s every_s times count code status
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "kind": GARBAGE,
     "how": ("fin", "rst"),
-    "op": ("", "subscribe", "unsubscribe", "login"),
+    "op": ("", "subscribe", "unsubscribe", "login", *OPS),
     "becomes": ("wrong", "zero"),
 }
 

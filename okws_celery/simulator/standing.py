@@ -55,7 +55,7 @@ class StandingFaults:
         for fault in self.standing:
             if fault.name == "late_ack" and fault.options["op"] in ("", op):
                 topical = fault.arg is not None or fault.channel
-                meant = fault.concerns(arg) if op != "login" else not topical
+                meant = fault.concerns(arg) if op in ("subscribe", "unsubscribe") else not topical
                 if meant and fault.aims_at(path, conn) and fault.strikes():
                     return fault
         return None
