@@ -19,7 +19,9 @@ _HEARTBEAT_MS = 60_000
 class FullBook(Stream):
     """`books5` and `bbo-tbt`: all that they show, each time that it changed."""
 
-    def __init__(self, arg: Arg, engine: Engine, depth: int, every_ms: int) -> None:
+    engine: Engine
+
+    def __init__(self, arg: Arg, engine: Engine, *, depth: int, every_ms: int) -> None:
         super().__init__(arg, engine)
         self.every_ms = every_ms
         self._depth = depth
@@ -51,7 +53,9 @@ class FullBook(Stream):
 class MergedBook(Stream):
     """A snapshot, then what changed: `books` and its like. The snapshot is what the others have been shown last."""
 
-    def __init__(self, arg: Arg, engine: Engine, depth: int, every_ms: int) -> None:
+    engine: Engine
+
+    def __init__(self, arg: Arg, engine: Engine, *, depth: int, every_ms: int) -> None:
         super().__init__(arg, engine)
         self.every_ms = every_ms
         self._window = Window(engine.book, depth, engine.at_ms)

@@ -21,7 +21,6 @@ from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, private_push
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.faults import Fault, Faults
 from okws_celery.simulator.frames import text_frame
-from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.misbehave import misbehave
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
@@ -95,7 +94,7 @@ class Exchange:
         self.clock = Clock(options.speed)
         self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
         self.recording = Recording(options.replay) if options.replay else None
-        self.instruments = {} if self.recording else INSTRUMENTS
+        self.instruments = {} if self.recording else self.source.market.instruments
         """What REST tells of; nothing invented stands beside a recording."""
         self.accounts = Accounts(options.api_keys)
         self.faults = Faults()
@@ -105,7 +104,7 @@ class Exchange:
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
-        self._venue: Venue = self.recording or Listing()
+        self._venue: Venue = self.recording or Listing(self.source.market)
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
         self._players: dict[Connection, Player] = {}

@@ -1,36 +1,53 @@
-"""What can be traded here: the instruments, their units, and the objects that describe them (PROTOCOL 8.3)."""
+"""What an instrument is here: its units, its contract, and the object that describes it (PROTOCOL 8.3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from okws_celery.simulator.numbers import decimal_text
+from okws_celery.simulator.numbers import POWERS, decimal_text
 
-__all__ = ["INSTRUMENTS", "Instrument", "instrument_object"]
+__all__ = ["DEMO_CODES", "Instrument", "instrument_object"]
+
+DEMO_CODES = 500_000
+"""How much higher `instIdCode` is in demo trading, where OKX numbers otherwise (PROTOCOL 1.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """One instrument. A price is a number of ticks (10 to the -`tick_decimals`), a size one of lots."""
+    """One instrument. A price is a number of ticks (10 to the -`tick_decimals`), a size one of lots.
+
+    An index and a spread are instruments too: nothing of an index is traded, a spread is the price of its second leg
+    above that of its first.
+    """
 
     inst_id: str
     inst_type: str
     base: str
     quote: str
     code: int
-    price: float
-    """Where the walk begins, in the quote currency."""
     tick_decimals: int
     lot_decimals: int
     ct_units: int = 1
     ct_decimals: int = 0
-    """A contract is `ct_units` times 10 to the -`ct_decimals` of the base coin; 1 for spot."""
+    """A contract is `ct_units` times 10 to the -`ct_decimals` of the base coin, or of the quote if `inverse`."""
+    inverse: bool = False
     trades_per_s: float = 4.0
     changes_per_s: float = 40.0
     """Orders that makers place, change or withdraw."""
     level_lots: int = 1_000_000
     """Mean size of a book level, in lots."""
+    depth: int = 400
+    """Levels a side."""
+    spacing: float = 0.0
+    """Mean distance of two levels in ticks; 0: the book is as deep as 0.3 % of the price."""
+    listed_ms: int = 0
+    expires_ms: int = 0
+    """0: never."""
+    alias: str = ""
+    strike: int = 0
+    opt_type: str = ""
+    legs: tuple[str, ...] = ()
 
     @property
     def is_spot(self) -> bool:
@@ -38,85 +55,114 @@ class Instrument:
         return self.inst_type == "SPOT"
 
     @property
+    def is_index(self) -> bool:
+        """It has a value and no trades."""
+        return self.inst_type == "INDEX"
+
+    @property
+    def is_spread(self) -> bool:
+        """Two instruments traded as one; its price may be negative."""
+        return bool(self.legs)
+
+    @property
     def index(self) -> str:
         """The index that it follows."""
         return f"{self.base}-{self.quote}"
 
+    @property
+    def family(self) -> str:
+        """Its `instFamily`; spot has none."""
+        return "" if self.is_spot else self.index
 
-def _spot(code: int, base: str, price: float, tick: int, lot: int, level_lots: int, **rates: Any) -> Instrument:
-    return Instrument(f"{base}-USDT", "SPOT", base, "USDT", code, price, tick, lot, level_lots=level_lots, **rates)
+    @property
+    def settle(self) -> str:
+        """The currency in which a contract settles."""
+        return self.base if self.inverse or self.opt_type else self.quote
+
+    @property
+    def lowest(self) -> int:
+        """The lowest price, in ticks."""
+        return -(1 << 40) if self.is_spread else 1
+
+    def price_text(self, ticks: int) -> str:
+        """A price as OKX writes it."""
+        return decimal_text(ticks, self.tick_decimals)
+
+    def size_text(self, lots: int) -> str:
+        """A size as OKX writes it."""
+        return decimal_text(lots, self.lot_decimals)
+
+    def base_text(self, lots: int, turnover: int) -> str:
+        """What `lots` are in the base coin, if they cost `turnover` ticks times lots."""
+        if not self.inverse:
+            return decimal_text(lots * self.ct_units, self.lot_decimals + self.ct_decimals)
+        if not turnover:
+            return "0"
+        worth = lots * lots * self.ct_units * POWERS[8 + self.tick_decimals]
+        return decimal_text(worth // (turnover * POWERS[self.lot_decimals + self.ct_decimals]), 8)
+
+    def quote_text(self, lots: int, turnover: int) -> str:
+        """What `lots` are in the quote currency, if they cost `turnover` ticks times lots."""
+        if self.inverse:
+            return decimal_text(lots * self.ct_units, self.lot_decimals + self.ct_decimals)
+        return decimal_text(turnover * self.ct_units, self.tick_decimals + self.lot_decimals + self.ct_decimals)
 
 
-def _swap(code: int, base: str, price: float, tick: int, ct_decimals: int, level_lots: int) -> Instrument:
-    return Instrument(
-        f"{base}-USDT-SWAP", "SWAP", base, "USDT", code, price, tick, 2, 1, ct_decimals, level_lots=level_lots
-    )
-
-
-INSTRUMENTS: dict[str, Instrument] = {
-    one.inst_id: one
-    for one in (
-        _spot(10001, "BTC", 63700.0, 1, 8, 30_000_000),
-        _spot(10002, "ETH", 3120.0, 2, 6, 4_000_000),
-        _spot(10003, "SOL", 148.0, 2, 6, 60_000_000),
-        # One that hardly trades, as most of OKX's do: what is right for it is often forgotten.
-        _spot(10004, "XAUT", 2650.0, 1, 6, 1_000_000, trades_per_s=1 / 600, changes_per_s=1 / 100),
-        _swap(20001, "BTC", 63700.0, 1, 2, 20_000),
-        _swap(20002, "ETH", 3120.0, 2, 1, 20_000),
-        _swap(20003, "SOL", 148.0, 2, 0, 20_000),
-    )
-}
-
-
-def instrument_object(one: Instrument, list_ms: int) -> dict[str, object]:
-    """The object of `GET /public/instruments` and the channel `instruments`."""
-    swap = not one.is_spot
+def instrument_object(
+    one: Instrument, inst_type: str = "", *, state: str = "live", demo: bool = False
+) -> dict[str, Any]:
+    """The object of `GET /public/instruments` and the channel `instruments`; spot can be had as MARGIN, too."""
+    spot, option = one.is_spot, bool(one.opt_type)
+    margin = inst_type == "MARGIN"
     tick = decimal_text(1, one.tick_decimals)
     lot = decimal_text(1, one.lot_decimals)
+    lever = "10" if margin else "" if spot or option else "100"
     return {
-        "instType": one.inst_type,
+        "instType": inst_type or one.inst_type,
         "instId": one.inst_id,
-        "instIdCode": one.code,
-        "uly": one.index if swap else "",
-        "instFamily": one.index if swap else "",
-        "baseCcy": "" if swap else one.base,
-        "quoteCcy": "" if swap else one.quote,
-        "settleCcy": one.quote if swap else "",
-        "ctVal": decimal_text(one.ct_units, one.ct_decimals) if swap else "",
-        "ctMult": "1" if swap else "",
-        "ctValCcy": one.base if swap else "",
-        "ctType": "linear" if swap else "",
-        "optType": "",
-        "stk": "",
-        "listTime": str(list_ms),
-        "contTdSwTime": str(list_ms),
+        "instIdCode": one.code + (DEMO_CODES if demo else 0),
+        "uly": one.family,
+        "instFamily": one.family,
+        "baseCcy": one.base if spot else "",
+        "quoteCcy": one.quote if spot else "",
+        "settleCcy": "" if spot else one.settle,
+        "ctVal": "" if spot else "1" if option else decimal_text(one.ct_units, one.ct_decimals),
+        "ctMult": "" if spot else decimal_text(one.ct_units, one.ct_decimals) if option else "1",
+        "ctValCcy": "" if spot else one.quote if one.inverse else one.base,
+        "ctType": "" if spot or option else "inverse" if one.inverse else "linear",
+        "optType": one.opt_type,
+        "stk": str(one.strike) if one.strike else "",
+        "listTime": str(one.listed_ms),
+        "contTdSwTime": str(one.listed_ms),
         "preMktSwTime": "",
         "auctionEndTime": "",
-        "openType": "fix_price",
-        "expTime": "",
-        "lever": "100" if swap else "10",
+        "openType": "fix_price" if spot else "",
+        "expTime": str(one.expires_ms) if one.expires_ms else "",
+        "lever": lever,
         "tickSz": tick,
         "lotSz": lot,
         "minSz": lot,
-        "alias": "",
+        "alias": one.alias,
         "category": "1",
         "instCategory": "1",
         "groupId": "1",
-        "state": "live",
+        "state": state,
         "ruleType": "normal",
         "futureSettlement": False,
-        "maxLmtSz": "100000000" if swap else "9999999999",
-        "maxMktSz": "35000" if swap else "1000000",
+        "maxLmtSz": "9999999999" if spot else "100000000",
+        "maxMktSz": "1000000" if spot else "35000",
         "maxLmtAmt": "20000000",
-        "maxMktAmt": "" if swap else "1000000",
+        "maxMktAmt": "1000000" if spot else "",
         "maxTwapSz": "9999999999",
         "maxIcebergSz": "9999999999",
         "maxTriggerSz": "9999999999",
-        "maxStopSz": "35000" if swap else "1000000",
-        "tradeQuoteCcyList": [] if swap else [one.quote],
+        "maxStopSz": "1000000" if spot else "35000",
+        "tradeQuoteCcyList": [one.quote] if spot else [],
         "initPxLmtPct": "0.05",
         "floatPxLmtPct": "0.02",
         "maxPxLmtPct": "0.1",
         "upcChg": [],
         "seriesId": "",
+        "rpiMinLevel": "",
+        "rpiMinPxBand": "",
     }

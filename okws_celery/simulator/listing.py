@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from okws_celery.okx.catalogue import CATALOGUE, Channel
-from okws_celery.simulator.instruments import INSTRUMENTS
+from okws_celery.simulator.channels import CHANNELS
+from okws_celery.simulator.market import Market
 from okws_celery.simulator.protocol import TEXTS, Offer, Refusal, named
 
 __all__ = ["Listing"]
 
 _VIP = {"books-l2-tbt": 4, "books50-l2-tbt": 4, "fills": 4, "economic-calendar": 1}
-_INDEXES = {one.index for one in INSTRUMENTS.values()}
-_SWAP_ONLY = ("funding-rate",)
-_DERIVATIVES_ONLY = ("open-interest",)
+_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY"})
 
 
 class Listing:
     """The venue of the simulated market."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
 
     def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
         """The offer, or OKX's refusal: 60027 and 60033 for keys, 64002 and 60018 for a wrong place or name."""
@@ -41,7 +43,7 @@ class Listing:
         for key in channel.required:
             if not said.get(key):
                 return Refusal(60027, TEXTS[60027].format(name=key))
-        if not _exists(channel, said):
+        if not self._exists(channel, said):
             return _missing(said)
         values = {key: said[key] for key in channel.arg_keys if said.get(key)}
         return Offer(
@@ -52,24 +54,21 @@ class Listing:
             vip=_VIP.get(channel.name, 0),
         )
 
+    def _exists(self, channel: Channel, said: Mapping[str, str]) -> bool:
+        if "instType" in channel.required and said["instType"] not in _TYPES:
+            return False
+        line = CHANNELS.get(channel.name)
+        if line is None:
+            return True
+        match line.of:
+            case "instrument":
+                one = self._market.instruments.get(said["instId"])
+            case "index":
+                one = self._market.indexes.get(said["instId"])
+            case _:
+                one = self._market.spreads.get(said["sprdId"])
+        return one is not None and one.inst_type in line.inst_types
+
 
 def _missing(said: Mapping[str, Any]) -> Refusal:
     return Refusal(60018, TEXTS[60018].format(arg=named(said)))
-
-
-def _exists(channel: Channel, said: Mapping[str, str]) -> bool:
-    if "instId" in channel.required:
-        inst_id = said["instId"]
-        if channel.name.startswith("index-"):
-            return inst_id in _INDEXES
-        one = INSTRUMENTS.get(inst_id)
-        if one is None:
-            return False
-        if channel.name in _SWAP_ONLY or channel.name in _DERIVATIVES_ONLY:
-            return one.inst_type == "SWAP"
-        return True
-    if "instType" in channel.required and said["instType"] not in (
-        "SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS", "ANY",
-    ):  # fmt: skip
-        return False
-    return not channel.name.startswith("sprd-") or channel.login

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.channels import stream_of
-from okws_celery.simulator.instruments import INSTRUMENTS
+from okws_celery.simulator.channels import CHANNELS
 from okws_celery.simulator.market import STEP_MS, Engine, Market
-from okws_celery.simulator.numbers import decimal_text
-from okws_celery.simulator.stream import ORDER, Stream
+from okws_celery.simulator.stream import ORDER, Moving, Stream
+from okws_celery.simulator.values import IndexEngine
 
 __all__ = ["Clock", "Emit", "MarketSource"]
 
@@ -42,45 +41,45 @@ class MarketSource:
     """Streams by argument over the engines of a market. An engine moves only while somebody listens to its streams."""
 
     def __init__(self, seed: int, clock: Clock, *, checksums: bool = False) -> None:
-        self.market = Market(seed)
         self.clock = clock
+        self.market = Market(seed, clock.now_ms())
         self.checksums = checksums
         self._streams: dict[Arg, Stream] = {}
-        self._by_instrument: dict[str, list[Stream]] = {}
+        self._by_engine: dict[int, list[Stream]] = {}
 
     @property
     def wait_s(self) -> float | None:
         """How long until the next step is worth taking, in real seconds; None: nobody listens."""
-        if not self._by_instrument:
+        if not self._by_engine:
             return None
-        prompt = any(stream.name in _PROMPT for streams in self._by_instrument.values() for stream in streams)
+        prompt = any(stream.name in _PROMPT for streams in self._by_engine.values() for stream in streams)
         return max(0.002, STEP_MS * (1 if prompt else _SLOW_STEPS) / 1000 / self.clock.speed)
 
     def engine(self, inst_id: str) -> Engine:
-        """The engine of an instrument, at the present moment. KeyError if there is none."""
-        now_ms = self.clock.now_ms()
-        engine = self.market.engine(inst_id, now_ms)
-        if inst_id not in self._by_instrument:
-            engine.catch_up(now_ms)
+        """The engine of an instrument or a spread, at the present moment. KeyError if there is none."""
+        engine = self.market.engine(inst_id, self.clock.now_ms())
+        self._wake(engine)
+        return engine
+
+    def index_engine(self, inst_id: str) -> IndexEngine:
+        """The engine of an index, at the present moment. KeyError if there is none."""
+        engine = self.market.index_engine(inst_id, self.clock.now_ms())
+        self._wake(engine)
         return engine
 
     def join(self, arg: Arg) -> str | None:
         """Somebody listens to an argument from now on; gives the push that begins it, if it has one."""
         stream = self._streams.get(arg)
         if stream is None:
-            by_key = dict(arg)
-            if by_key["channel"] == "status":
+            if dict(arg)["channel"] == "status":
                 return _maintenance(self.clock.now_ms())
-            inst_id = by_key.get("instId", "")
-            if inst_id not in INSTRUMENTS:
-                return None
-            stream = stream_of(arg, self.engine(inst_id))
+            stream = self._stream(arg)
             if stream is None:
                 return None
             stream.checksums = self.checksums
             stream.begin()
             self._streams[arg] = stream
-            together = self._by_instrument.setdefault(inst_id, [])
+            together = self._by_engine.setdefault(id(stream.engine), [])
             together.append(stream)
             together.sort(key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER))
         return stream.opening()
@@ -95,37 +94,52 @@ class MarketSource:
         stream = self._streams.pop(arg, None)
         if stream is None:
             return
-        inst_id = stream.one.inst_id
-        together = self._by_instrument[inst_id]
+        together = self._by_engine[id(stream.engine)]
         together.remove(stream)
         stream.end()
         if not together:
-            del self._by_instrument[inst_id]
+            del self._by_engine[id(stream.engine)]
 
     def advance(self, emit: Emit) -> None:
         """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
         now_ms = self.clock.now_ms()
         for _ in range(_MOST_STEPS):
-            behind = [
-                (self.market.engines[inst_id], streams)
-                for inst_id, streams in self._by_instrument.items()
-                if self.market.engines[inst_id].at_ms + 2 * STEP_MS <= now_ms
-            ]
+            behind = [one for one in self._by_engine.values() if one[0].engine.at_ms + 2 * STEP_MS <= now_ms]
             if not behind:
                 return
-            for engine, streams in behind:
-                ts_ms = engine.step()
+            for streams in behind:
+                ts_ms = streams[0].engine.step()
                 for stream in streams:
                     for text in stream.after(ts_ms):
                         emit(stream.arg, text)
 
+    def _stream(self, arg: Arg) -> Stream | None:
+        by_key = dict(arg)
+        line = CHANNELS.get(by_key["channel"])
+        if line is None:
+            return None
+        try:
+            match line.of:
+                case "instrument":
+                    return line.make(arg, self.engine(by_key["instId"]))
+                case "index":
+                    return line.make(arg, self.index_engine(by_key["instId"]))
+                case _:
+                    return line.make(arg, self.engine(by_key["sprdId"]))
+        except KeyError:
+            return None
+
+    def _wake(self, engine: Moving) -> None:
+        if id(engine) not in self._by_engine:
+            engine.catch_up(self.clock.now_ms())
+
     def price_in_usd(self, ccy: str) -> Decimal:
         """What a currency is worth."""
         inst_id = f"{ccy}-USDT"
-        if inst_id not in INSTRUMENTS:
+        if inst_id not in self.market.instruments:
             return Decimal(1)
         engine = self.engine(inst_id)
-        return Decimal(decimal_text(engine.last, engine.one.tick_decimals))
+        return Decimal(engine.one.price_text(engine.last))
 
 
 def _maintenance(now_ms: int) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Protocol
 
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.instruments import Instrument
-from okws_celery.simulator.market import Engine
 
-__all__ = ["ORDER", "Stream"]
+__all__ = ["ORDER", "Moving", "Stream"]
 
 _TENTH_MS = 100
 
@@ -20,6 +20,19 @@ ORDER = (
 """Channels of one instrument push in this order (PROTOCOL 6.5 fixes it for books); candles come last."""
 
 
+class Moving(Protocol):
+    """What a stream tells of: an engine of the market."""
+
+    one: Instrument
+    at_ms: int
+
+    def step(self) -> int:
+        """Move on; gives the moment at which the step began."""
+
+    def catch_up(self, now_ms: int) -> None:
+        """Be awake at `now_ms`, after a time in which nobody looked."""
+
+
 class Stream:
     """One subscribed argument. `opening` is the first push of a new listener, `after` what all get after a step."""
 
@@ -28,9 +41,9 @@ class Stream:
     checksums = False
     """Whether a merged book gives its checksum, which OKX now leaves 0."""
 
-    def __init__(self, arg: Arg, engine: Engine) -> None:
+    def __init__(self, arg: Arg, engine: Moving) -> None:
         self.arg = arg
-        self.engine = engine
+        self.engine: Moving = engine
         self.one: Instrument = engine.one
         self.name = dict(arg)["channel"]
         self._head = f'{{"arg":{_arg_text(arg)},"data":['

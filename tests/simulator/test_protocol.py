@@ -15,6 +15,7 @@ from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts
 from okws_celery.simulator.faults import Faults
 from okws_celery.simulator.listing import Listing
+from okws_celery.simulator.market import Market
 from okws_celery.simulator.protocol import Conversation, Counts, Then
 
 
@@ -329,7 +330,8 @@ def test_requests_are_kept_without_secrets(sim: Simulator) -> None:
 
 
 def conversation(path: str = "public") -> Conversation:
-    return Conversation(path, "a4d3ae55", Listing(), Accounts([DEFAULT_KEY]), Faults(), Counts())
+    listing = Listing(Market(1, 1_790_000_000_000))
+    return Conversation(path, "a4d3ae55", listing, Accounts([DEFAULT_KEY]), Faults(), Counts())
 
 
 def test_the_budget_of_requests_slides() -> None:

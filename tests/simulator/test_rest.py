@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
+from collections import defaultdict
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.talking import Talk
+from simulator.talking import Talk, is_push
 
 from okws_celery.simulator import Simulator
 
@@ -38,7 +41,7 @@ def test_instruments_by_type_id_and_family(sim: Simulator) -> None:
     assert [one["instId"] for one in get(sim, "public/instruments?instType=SWAP&instFamily=ETH-USDT")["data"]] == [
         "ETH-USDT-SWAP"
     ]
-    assert get(sim, "public/instruments?instType=OPTION&instFamily=BTC-USD")["data"] == []
+    assert get(sim, "public/instruments?instType=EVENTS")["data"] == []
 
 
 def test_candles_page_backwards(sim: Simulator) -> None:
@@ -61,6 +64,105 @@ def test_a_candle_of_the_socket_is_in_rest(sim: Simulator) -> None:
         pushed = talk.push("candle1D")["data"][0]
         row = get(sim, "market/candles?instId=ETH-USDT-SWAP&bar=1D&limit=1")["data"][0]
         assert row[:2] == pushed[:2]
+
+
+@pytest.mark.parametrize("inst_id", ["BTC-USDT", "BTC-USD-SWAP", "XAUT-USDT"])
+def test_candles_of_the_past_are_made_of_the_trades_of_the_past(sim: Simulator, inst_id: str) -> None:
+    """What happened before the simulation began holds together, too: minutes are exactly their trades."""
+    trades = history(sim, inst_id, 3 if inst_id == "XAUT-USDT" else 20)
+    newest, oldest = int(trades[0]["ts"]), int(trades[-1]["ts"])
+    rows = {}
+    for after in range(newest, oldest, -300 * 60_000):
+        page = get(sim, f"market/history-candles?instId={inst_id}&limit=300&after={after}")["data"]
+        rows |= {int(row[0]): row for row in page}
+    by_minute: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for trade in reversed(trades):
+        by_minute[int(trade["ts"]) // 60_000 * 60_000].append(trade)
+    whole = [minute for minute in sorted(by_minute) if oldest < minute and minute + 60_000 < newest]
+    assert len(whole) > 10
+    for minute in whole:
+        prices = [Decimal(trade["px"]) for trade in by_minute[minute]]
+        row = rows[minute]
+        assert [Decimal(price) for price in row[1:5]] == [prices[0], max(prices), min(prices), prices[-1]]
+        assert Decimal(row[5]) == sum(Decimal(trade["sz"]) for trade in by_minute[minute])
+
+
+def test_trades_page_backwards_by_id_and_by_time(sim: Simulator) -> None:
+    """Ids have no hole from page to page; `before` gives those newer than an id, and times mean the same trades."""
+    trades = history(sim, "BTC-USDT", 12)
+    ids = [int(trade["tradeId"]) for trade in trades]
+    assert ids == list(range(ids[0], ids[0] - len(ids), -1))
+    assert all(int(newer["ts"]) >= int(older["ts"]) for newer, older in pairwise(trades))
+    path = "market/history-trades?instId=BTC-USDT"
+    between = get(sim, f"{path}&after={ids[300]}&before={ids[310]}")["data"]
+    assert between == trades[301:310]
+    timed = get(sim, f"{path}&type=2&after={trades[400]['ts']}&limit=20")["data"]
+    assert all(int(trade["ts"]) < int(trades[400]["ts"]) for trade in timed)
+    assert timed[0] in trades
+    assert [one["tradeId"] for one in timed] == [
+        one["tradeId"] for one in trades if int(one["ts"]) < int(trades[400]["ts"])
+    ][:20]
+
+
+def test_trades_of_the_socket_are_in_rest_with_their_ids(sim: Simulator) -> None:
+    """Each match that was pushed is the same object in REST, and none of REST's since then was not pushed."""
+    with Talk(sim.ws_url + "/business") as talk:
+        talk.subscribe("trades-all:BTC-USDT")
+        talk.until(lambda _: len([one for one in talk.got if is_push(one, "trades-all")]) > 20)
+        pushed = [row for one in talk.got if is_push(one, "trades-all") for row in one["data"]]
+    told = {row["tradeId"]: row for row in get(sim, "market/trades?instId=BTC-USDT&limit=500")["data"]}
+    assert [told[row["tradeId"]] for row in pushed] == pushed
+    between = [one for one in told if int(pushed[0]["tradeId"]) <= int(one) <= int(pushed[-1]["tradeId"])]
+    assert len(between) == len(pushed)
+
+
+def test_a_book_of_rest_follows_on_the_sockets(sim: Simulator) -> None:
+    """The numbers are the socket's: where they are equal, so are the books."""
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe("books:XAUT-USDT")
+        talk.push("books")
+        pushed = talk.got[-1]["data"][0]
+        (book,) = get(sim, "market/books?instId=XAUT-USDT&sz=400")["data"]
+        assert "checksum" not in book
+        assert len(get(sim, "market/books?instId=XAUT-USDT")["data"][0]["asks"]) == 1
+        assert {len(level) for level in get(sim, "market/books-full?instId=XAUT-USDT&sz=9")["data"][0]["bids"]} == {3}
+        if book["seqId"] == pushed["seqId"]:
+            assert (book["asks"], book["bids"]) == (pushed["asks"], pushed["bids"])
+        assert book["seqId"] >= pushed["seqId"]
+
+
+def test_candles_of_a_second_are_in_the_history(sim: Simulator) -> None:
+    """Closed seconds without a hole, newest first; those without trades repeat the close before them."""
+    rows = get(sim, "market/history-candles?instId=BTC-USDT&bar=1s&limit=300")["data"]
+    assert len(rows) == 300
+    for newer, older in pairwise(rows):
+        assert int(newer[0]) - int(older[0]) == 1000
+        if newer[5] == "0":
+            assert {*newer[1:5]} == {older[4]}
+    assert sum(row[5] != "0" for row in rows) > 50
+    assert get(sim, "market/history-candles?instId=BTC-USDT")["data"][0][8] == "1"
+
+
+def test_limits_of_rate_answer_429() -> None:
+    """More calls in two seconds than OKX allows: HTTP 429 with 50011; not with the limits off."""
+    with Simulator(limits=True) as sim:
+        for _ in range(10):
+            assert get(sim, "public/time")["code"] == "0"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(sim, "public/time")
+        assert refused.value.code == 429
+        assert json.load(refused.value)["code"] == "50011"
+    with Simulator(limits=False) as sim:
+        assert {get(sim, "public/time")["code"] for _ in range(30)} == {"0"}
+
+
+def history(sim: Simulator, inst_id: str, pages: int) -> list[dict[str, str]]:
+    """Pages of trades, newest first."""
+    found: list[dict[str, str]] = []
+    for _ in range(pages):
+        after = f"&after={found[-1]['tradeId']}" if found else ""
+        found += get(sim, f"market/history-trades?instId={inst_id}&limit=100{after}")["data"]
+    return found
 
 
 @pytest.mark.parametrize(
