@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.numbers import decimal_text
 
 __all__ = ["Candle"]

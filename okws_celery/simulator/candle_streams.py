@@ -9,7 +9,7 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candles import Candles
 from okws_celery.simulator.market import Engine
-from okws_celery.simulator.stream import Stream
+from okws_celery.simulator.stream import InstrumentStream
 from okws_celery.simulator.values import IndexEngine
 
 __all__ = ["CandleStream", "MarkCandleStream"]
@@ -18,7 +18,7 @@ Row = Callable[..., list[str]]
 """A method of Candle that gives its columns."""
 
 
-class CandleStream(Stream):
+class CandleStream(InstrumentStream):
     """The candles of an engine in the form that `row` gives."""
 
     every_ms = 1000

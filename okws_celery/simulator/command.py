@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replay", metavar="FILE", default="", help="play a recorded session (replay.jsonl)")
     parser.add_argument("--pace", default="recorded", help="of a replay: recorded, max or a factor (recorded)")
     parser.add_argument("--speed", type=float, default=1.0, help="how many times faster the market's time runs (1)")
+    parser.add_argument("--demo", action="store_true", help="be the demo environment: other instIdCodes")
     parser.add_argument("--cert", metavar="PEM", default="", help="serve over TLS with this certificate")
     parser.add_argument("--key", metavar="PEM", default="", help="private key of the certificate")
     parser.add_argument(
@@ -67,6 +68,7 @@ async def _serve(given: argparse.Namespace) -> int:
         replay=given.replay,
         pace=parse_pace(given.pace),
         speed=given.speed,
+        demo=given.demo,
         api_keys=tuple(parse_key(text) for text in given.api_key) if given.api_key else (DEFAULT_KEY,),
     )
     server = Server(options, given.host, given.port, (given.cert, given.key) if given.cert else None)

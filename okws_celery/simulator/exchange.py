@@ -49,6 +49,7 @@ class Options:
     api_keys: Sequence[Credentials] = (DEFAULT_KEY,)
     checksums: bool = False
     idle_s: float = 30.0
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ class Exchange:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
-        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
+        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums, demo=options.demo)
         self.recording = Recording(options.replay) if options.replay else None
-        self.instruments = {} if self.recording else self.source.market.instruments
+        self.instruments = {} if self.recording else dict(self.source.market.instruments)
         """What REST tells of; nothing invented stands beside a recording."""
         self.accounts = Accounts(options.api_keys)
         self.faults = Faults()

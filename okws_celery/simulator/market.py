@@ -7,13 +7,14 @@ same steps. An engine that nobody looks at stands still, and makes up for the ti
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from okws_celery.simulator.bars import HOUR_MS
 from okws_celery.simulator.book import OrderBook, Side
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candles import Candles
-from okws_celery.simulator.instruments import Instrument
-from okws_celery.simulator.listed import COINS, RATES, indexes, listed, spreads
+from okws_celery.simulator.instrument import Instrument
+from okws_celery.simulator.instruments import COINS, RATES, indexes, listed, spreads
 from okws_celery.simulator.past import Past
 from okws_celery.simulator.pricing import fair_ticks
 from okws_celery.simulator.trades import Trade, TradeLog
@@ -27,6 +28,7 @@ _BRIEF_MS = 10_000
 """A time that is stepped through as usual, though nobody looked."""
 _LATELY_MS = 60_000
 """Before that, a time in which nobody looked has fewer trades than usual."""
+_OTHER = {"buy": "sell", "sell": "buy"}
 _SPARSE = ((6 * HOUR_MS, 0.1), (1 << 62, 1 / 60))
 """Trades a second, by how long ago it was."""
 
@@ -63,6 +65,9 @@ class Engine:
         self._marks: ValueCandles | None = None
         self.open_interest = one.level_lots * 5000
         self.trades: list[Trade] = []
+        self.struck = 0
+        """How many of the latest step's trades, its first, came from outside by `hit`."""
+        self._waiting: list[Trade] = []
         self.closed: list[tuple[str, Candle]] = []
         self.closed_marks: list[tuple[str, Candle]] = []
         self._fill_book()
@@ -75,11 +80,40 @@ class Engine:
             self._marks = ValueCandles(self.one, f"{self._seed}:mark", self._was_at, self._fair_at, self.at_ms)
         return self._marks.candles
 
+    def next_trade_id(self) -> int:
+        """The id of a trade that is told nobody but who made it."""
+        self._trade_id += 1
+        return self._trade_id
+
+    def hit(self, side: str, levels: Iterable[tuple[int, int]], at: int | None = None) -> list[Trade]:
+        """An order from outside takes so many lots at these prices; gives its trades, which the next step brings.
+
+        `at` is the price of an order that was there before the levels came: they are the takers then.
+        """
+        against = self.book.asks if side == "buy" else self.book.bids
+        before = len(self.trades)
+        for price, lots in levels:
+            there, orders = against.levels[price]
+            if there <= lots:
+                against.remove(price)
+            else:
+                against.put(price, (there - lots, orders))
+            taker = side if at is None else _OTHER[side]
+            self._record(price if at is None else at, (lots,), taker, self.at_ms + STEP_MS - 1)
+        made, self.trades = self.trades[before:], self.trades[:before]
+        self._waiting += made
+        return made
+
+    def reset_numbers(self) -> None:
+        """Begin to count anew, as OKX may after a maintenance: the next update of each book leads to a lower number."""
+        self.book.seq_id = self.book.seq_id % 1000
+
     def step(self) -> int:
         """Move on by STEP_MS; gives the moment at which the step began: its trades are of the STEP_MS after it."""
         ts_ms = self.at_ms = self.at_ms + STEP_MS
         rng = self._rng
-        self.trades = []
+        self.trades, self._waiting = self._waiting, []
+        self.struck = len(self.trades)
         self.closed = self.candles.roll(ts_ms)
         self.index = self._index_at(ts_ms)
         self.fair = fair_ticks(self.one, self.index, ts_ms)
@@ -117,6 +151,7 @@ class Engine:
         self.trades, self.closed, self.closed_marks = [], [], []
 
     def _hurry(self, target: int) -> None:
+        self._waiting = []
         rng = random.Random(f"{self._seed}:{self.one.inst_id}:{self._trade_id}")
         while self.at_ms < target:
             left_ms = target - self.at_ms
@@ -127,7 +162,8 @@ class Engine:
             if self.at_ms >= target:
                 break
             self.candles.roll(self.at_ms)
-            price = max(self.one.lowest, self._fair_at(self.at_ms) + round(rng.gauss(0.0, self._gap)))
+            price = self._fair_at(self.at_ms) + round(rng.gauss(0.0, self._gap))
+            price = min(max(self.one.lowest, price), self.one.highest)
             lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots / 4)
             self._record(price, (lots,), rng.choice(("buy", "sell")), self.at_ms)
         self.at_ms = target
@@ -157,12 +193,14 @@ class Engine:
         rng = self._rng
         if rng.random() < min(0.5, self._taker * 4):
             self._take(side, 1 + int(rng.random() * self.one.level_lots * 4), 4, ts_ms + rng.randrange(STEP_MS))
-        else:
+        elif len(against) > 1:
             against.remove(against.best)
 
     def _take(self, side: str, lots: int, levels: int, ts_ms: int) -> None:
         against = self.book.asks if side == "buy" else self.book.bids
         for _ in range(levels):
+            if len(against) < 2:
+                break
             price = against.best
             there, orders = against.levels[price]
             if there <= lots:
@@ -175,7 +213,7 @@ class Engine:
                 against.put(price, (there - lots, max(1, orders - matched + 1)))
                 lots = 0
             self._record(price, parts, side, ts_ms)
-            if not lots or len(against) <= 2:
+            if not lots:
                 break
 
     def _record(self, price: int, parts: tuple[int, ...], side: str, ts_ms: int) -> None:
@@ -197,7 +235,7 @@ class Engine:
             price = self.fair + side.sign * away
             if (price - other.best) * side.sign <= 0:
                 price = other.best + side.sign
-            if price >= self.one.lowest:
+            if self.one.lowest <= price <= self.one.highest:
                 side.put(price, self._level())
         elif kind < 0.75 or len(side) < self._least_levels - 10:
             side.put(side.keys[int(rng.random() ** 2 * len(side))] * side.sign, self._level())
@@ -212,13 +250,13 @@ class Engine:
 
     def _fill_book(self) -> None:
         for side in (self.book.bids, self.book.asks):
-            side.put(self.fair + side.sign * self._spacing(), self._level())
+            side.put(self.fair + side.sign, self._level())
             self._deepen(side, self.one.depth)
 
     def _deepen(self, side: Side, levels: int) -> None:
         while len(side) < levels:
             price = side.worst + side.sign * self._spacing()
-            if price < self.one.lowest:
+            if not self.one.lowest <= price <= self.one.highest:
                 break
             side.put(price, self._level())
 
@@ -240,12 +278,12 @@ def _shares(lots: int, count: int) -> tuple[int, ...]:
 class Market:
     """All that moves; an engine begins when somebody first asks for it."""
 
-    def __init__(self, seed: int, now_ms: int) -> None:
+    def __init__(self, seed: int, now_ms: int, *, demo: bool = False) -> None:
         self._seed = str(seed)
         self._walks: dict[str, Walk] = {
             base: Walk(f"{self._seed}:{base}", price, now_ms) for base, price in COINS.items()
         }
-        self.instruments = listed(now_ms)
+        self.instruments = listed(now_ms, demo=demo)
         self.spreads = spreads(now_ms)
         self.indexes = indexes(now_ms)
         """By id, which an instrument may have, too."""

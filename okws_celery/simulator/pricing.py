@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import erf, exp, log, pi, sqrt
 
 from okws_celery.simulator.bars import DAY_MS
-from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.numbers import POWERS
 
 __all__ = ["Greeks", "fair_price", "fair_ticks", "forward", "greeks", "volatility"]
@@ -40,6 +40,8 @@ def fair_ticks(one: Instrument, index: float, ts_ms: int) -> int:
     ticks = round(fair_price(one, index, ts_ms) * POWERS[one.tick_decimals])
     if one.is_spread:
         return ticks
+    if one.series:
+        return min(max(5, ticks), one.highest - 5)
     return max(_LEAST_OPTION_TICKS if one.opt_type else one.depth * 20, ticks)
 
 
@@ -47,6 +49,9 @@ def fair_price(one: Instrument, index: float, ts_ms: int) -> float:
     """The same as a number: in the quote currency, for an option in its coin."""
     if one.opt_type:
         return greeks(one, index, ts_ms).price
+    if one.series:
+        sigma = volatility(one, index) * sqrt(max(one.expires_ms - ts_ms, 60_000) / _YEAR_MS)
+        return _normal(log(index / one.strike) / sigma - sigma / 2)
     if one.is_spread:
         return _spread_basis(one, index, ts_ms)
     return forward(one, index, ts_ms)

@@ -11,7 +11,7 @@ from okws_celery.okx.catalogue import BARS
 from okws_celery.simulator.book import Level
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candles import Candles
-from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.rest_call import FAR_MS, Call, Problem, needed, number, one_of
 from okws_celery.simulator.seconds import second_candles

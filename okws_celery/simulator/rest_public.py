@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from okws_celery.simulator.instruments import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument, instrument_object
 from okws_celery.simulator.rest_call import Call, Problem, one_of
 from okws_celery.simulator.rest_market import UNKNOWN
 from okws_celery.simulator.source import MarketSource

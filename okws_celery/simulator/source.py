@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.channels import CHANNELS
 from okws_celery.simulator.market import STEP_MS, Engine, Market
-from okws_celery.simulator.stream import ORDER, Moving, Stream
+from okws_celery.simulator.pulse import Pulse
+from okws_celery.simulator.stream import ORDER, InstrumentStream, Moving, Stream
 from okws_celery.simulator.values import IndexEngine
 
 __all__ = ["Clock", "Emit", "MarketSource"]
@@ -18,7 +18,10 @@ __all__ = ["Clock", "Emit", "MarketSource"]
 Emit = Callable[[Arg, str], None]
 """Takes one push for all who listen to an argument."""
 
-_PROMPT = frozenset({"trades", "trades-all", "bbo-tbt", "books-l2-tbt", "books50-l2-tbt"})
+_PROMPT = frozenset(
+    "trades trades-all option-trades bbo-tbt books-l2-tbt books50-l2-tbt "
+    "sprd-public-trades sprd-bbo-tbt sprd-books-l2-tbt".split()
+)
 """Channels that push as things happen; without one of them the market looks up only every 100 ms."""
 _SLOW_STEPS = 5
 _MOST_STEPS = 500
@@ -37,14 +40,29 @@ class Clock:
         return int(self._begin_ms + (time.monotonic() - self._began_s) * 1000 * self.speed)
 
 
+class _Watcher(InstrumentStream):
+    """One who wants an instrument to move, and says nothing."""
+
+    engine: Engine
+
+    def __init__(self, engine: Engine, after: Callable[[Engine], None]) -> None:
+        super().__init__((("channel", ""),), engine)
+        self._after = after
+
+    def after(self, ts_ms: int) -> Iterator[str]:
+        self._after(self.engine)
+        return iter(())
+
+
 class MarketSource:
     """Streams by argument over the engines of a market. An engine moves only while somebody listens to its streams."""
 
-    def __init__(self, seed: int, clock: Clock, *, checksums: bool = False) -> None:
+    def __init__(self, seed: int, clock: Clock, *, checksums: bool = False, demo: bool = False) -> None:
         self.clock = clock
-        self.market = Market(seed, clock.now_ms())
+        self.market = Market(seed, clock.now_ms(), demo=demo)
         self.checksums = checksums
-        self._streams: dict[Arg, Stream] = {}
+        self._pulse = Pulse(self.market, clock.now_ms())
+        self._streams: dict[Arg, list[Stream]] = {}
         self._by_engine: dict[int, list[Stream]] = {}
 
     @property
@@ -69,36 +87,40 @@ class MarketSource:
 
     def join(self, arg: Arg) -> str | None:
         """Somebody listens to an argument from now on; gives the push that begins it, if it has one."""
-        stream = self._streams.get(arg)
-        if stream is None:
-            if dict(arg)["channel"] == "status":
-                return _maintenance(self.clock.now_ms())
-            stream = self._stream(arg)
-            if stream is None:
-                return None
-            stream.checksums = self.checksums
-            stream.begin()
-            self._streams[arg] = stream
-            together = self._by_engine.setdefault(id(stream.engine), [])
-            together.append(stream)
-            together.sort(key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER))
-        return stream.opening()
+        if arg not in self._streams:
+            self._streams[arg] = self._made(arg)
+            for stream in self._streams[arg]:
+                stream.checksums = self.checksums
+                stream.begin()
+                self._set_going(stream)
+        return self.opening(arg)
 
     def opening(self, arg: Arg) -> str | None:
         """The push that would begin an argument for one more listener."""
-        stream = self._streams.get(arg)
-        return stream.opening() if stream else None
+        return next(filter(None, (stream.opening() for stream in self._streams.get(arg, ()))), None)
 
     def leave(self, arg: Arg) -> None:
         """Nobody listens to an argument any more."""
-        stream = self._streams.pop(arg, None)
-        if stream is None:
-            return
-        together = self._by_engine[id(stream.engine)]
-        together.remove(stream)
-        stream.end()
-        if not together:
-            del self._by_engine[id(stream.engine)]
+        for stream in self._streams.pop(arg, ()):
+            stream.end()
+            self._let_go(stream)
+
+    def watch(self, inst_id: str, after: Callable[[Engine], None]) -> Stream:
+        """Move an instrument on, and call `after` after each of its steps, until `unwatch` of what this gives."""
+        watcher = _Watcher(self.engine(inst_id), after)
+        self._set_going(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Stream) -> None:
+        """End what `watch` began."""
+        self._let_go(watcher)
+
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom speak, to all who listen to it; gives the number of its arguments."""
+        asked = [stream for streams in self._streams.values() for stream in streams if stream.name == channel]
+        for stream in asked:
+            stream.asked = True
+        return len(asked)
 
     def advance(self, emit: Emit) -> None:
         """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
@@ -109,25 +131,44 @@ class MarketSource:
                 return
             for streams in behind:
                 ts_ms = streams[0].engine.step()
-                for stream in streams:
+                for stream in tuple(streams):
                     for text in stream.after(ts_ms):
                         emit(stream.arg, text)
 
-    def _stream(self, arg: Arg) -> Stream | None:
+    def _made(self, arg: Arg) -> list[Stream]:
+        """The streams of an argument; none for a channel on which this market has nothing to say."""
         by_key = dict(arg)
         line = CHANNELS.get(by_key["channel"])
-        if line is None:
-            return None
-        try:
-            match line.of:
-                case "instrument":
-                    return line.make(arg, self.engine(by_key["instId"]))
-                case "index":
-                    return line.make(arg, self.index_engine(by_key["instId"]))
-                case _:
-                    return line.make(arg, self.engine(by_key["sprdId"]))
-        except KeyError:
-            return None
+        return [line.make(arg, engine) for engine in self._engines(line.of, by_key)] if line else []
+
+    def _engines(self, of: str, by_key: dict[str, str]) -> list[Moving]:
+        inst_id = by_key.get("instId", "")
+        match of:
+            case "market":
+                self._wake(self._pulse)
+                return [self._pulse]
+            case "index":
+                return [self.index_engine(inst_id)]
+            case "spread":
+                return [self.engine(by_key["sprdId"])]
+            case "options":
+                family = by_key.get("instFamily")
+                options = [one for one in self.market.instruments.values() if one.opt_type]
+                return [self.engine(one.inst_id) for one in options if (inst_id or one.inst_id) == one.inst_id
+                        and (inst_id or family == one.family)]  # fmt: skip
+            case _:
+                return [self.engine(inst_id)]
+
+    def _set_going(self, stream: Stream) -> None:
+        together = self._by_engine.setdefault(id(stream.engine), [])
+        together.append(stream)
+        together.sort(key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER))
+
+    def _let_go(self, stream: Stream) -> None:
+        together = self._by_engine[id(stream.engine)]
+        together.remove(stream)
+        if not together:
+            del self._by_engine[id(stream.engine)]
 
     def _wake(self, engine: Moving) -> None:
         if id(engine) not in self._by_engine:
@@ -140,23 +181,3 @@ class MarketSource:
             return Decimal(1)
         engine = self.engine(inst_id)
         return Decimal(engine.one.price_text(engine.last))
-
-
-def _maintenance(now_ms: int) -> str:
-    """The latest maintenance event: one that is over since a week."""
-    end = now_ms - 7 * 86_400_000
-    row = {
-        "title": "Trading account WebSocket system upgrade",
-        "state": "completed",
-        "begin": str(end - 2_580_000),
-        "end": str(end),
-        "preOpenBegin": "",
-        "href": "",
-        "serviceType": "0",
-        "system": "unified",
-        "scheDesc": "",
-        "maintType": "1",
-        "env": "1",
-        "ts": str(end),
-    }
-    return json.dumps({"arg": {"channel": "status"}, "data": [row]}, separators=(",", ":"))

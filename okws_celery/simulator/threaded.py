@@ -49,7 +49,8 @@ class Simulator:
 
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor. `tls` is (certificate, key), paths of
     PEM files. `speed` makes the market's time run faster. `checksums` fills the field that OKX now leaves 0. `idle_s`
-    is the silence after which OKX closes a connection.
+    is the silence after which OKX closes a connection. `demo` gives the instruments the codes that they have in demo
+    trading.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Simulator:
         api_keys: Iterable[Credentials] = (DEFAULT_KEY,),
         checksums: bool = False,
         idle_s: float = 30.0,
+        demo: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -76,6 +78,7 @@ class Simulator:
             api_keys=tuple(api_keys),
             checksums=checksums,
             idle_s=idle_s,
+            demo=demo,
         )
         self._server = Server(options, host, port, (str(tls[0]), str(tls[1])) if tls else None)
         self._thread = threading.Thread(target=self._run, name="okx-simulator", daemon=True)
@@ -229,6 +232,17 @@ class Simulator:
     def drop(self, path: str = "", how: str = "fin", conn: str = "") -> int:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""
         return self.fault("drop", path=path, how=how, conn=conn).hits
+
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom (`call-auction-details`, `status`, ...) speak to all who listen to it.
+
+        Gives the number of its subscribed arguments.
+        """
+        return self._call(lambda: self._exchange.source.ask(channel))
+
+    def reset_numbers(self, inst_id: str) -> None:
+        """Let the sequence numbers of an instrument begin anew, as OKX may after a maintenance (PROTOCOL 6.3)."""
+        self._call(lambda: self._exchange.source.engine(inst_id).reset_numbers())
 
     def stop_listening(self) -> None:
         """Refuse new connections from now on; live ones stay."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
-from okws_celery.simulator.stream import Stream
+from okws_celery.simulator.stream import InstrumentStream
 from okws_celery.simulator.trades import Single
 
 __all__ = ["TickerStream", "TradesAllStream", "TradesStream", "single_text", "ticker_text"]
 
 
-class TickerStream(Stream):
+class TickerStream(InstrumentStream):
     """`tickers`: at most every 100 ms, when the best prices changed or something was traded."""
 
     every_ms = 100
@@ -37,7 +37,7 @@ class TickerStream(Stream):
         return bid, book.bids.levels[bid], ask, book.asks.levels[ask], last
 
 
-class TradesStream(Stream):
+class TradesStream(InstrumentStream):
     """`trades`: what one taker took at one price is one element."""
 
     engine: Engine
@@ -52,7 +52,7 @@ class TradesStream(Stream):
             )
 
 
-class TradesAllStream(Stream):
+class TradesAllStream(InstrumentStream):
     """`trades-all`: every match by itself."""
 
     engine: Engine

@@ -10,7 +10,7 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.bars import bar_bounds
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.numbers import POWERS, decimal_text
-from okws_celery.simulator.stream import Stream
+from okws_celery.simulator.stream import InstrumentStream
 from okws_celery.simulator.values import IndexEngine
 
 __all__ = ["Value", "funding_rate", "index_ticker", "mark_price", "open_interest", "price_limit", "settled_rate"]
@@ -18,7 +18,7 @@ __all__ = ["Value", "funding_rate", "index_ticker", "mark_price", "open_interest
 _FUNDING_MS = 8 * 3_600_000
 
 
-class Value(Stream):
+class Value(InstrumentStream):
     """A channel of one row: pushed when it changed, and at the latest after `quiet_ms`."""
 
     def __init__(

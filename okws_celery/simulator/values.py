@@ -7,8 +7,8 @@ from collections.abc import Callable
 from okws_celery.simulator.bars import HOUR_MS
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candles import Candles
-from okws_celery.simulator.instruments import Instrument
-from okws_celery.simulator.listed import RATES
+from okws_celery.simulator.instrument import Instrument
+from okws_celery.simulator.instruments import RATES
 from okws_celery.simulator.numbers import POWERS
 from okws_celery.simulator.past import Past
 from okws_celery.simulator.walk import Walk

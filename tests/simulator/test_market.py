@@ -7,80 +7,18 @@ import urllib.request
 from collections import defaultdict
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from simulator.listening import Listener
 from simulator.merging import MergedBook
 from simulator.talking import Talk, is_push
 
 from okws_celery.okx.catalogue import BARS
-from okws_celery.okx.topics import Arg, parse_topic
+from okws_celery.okx.topics import parse_topic
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.bars import bar_bounds
-from okws_celery.simulator.source import Clock, MarketSource
 
-BEGIN_MS = 1_790_000_012_345
 ALWAYS = ["BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP"]
-
-
-class HandClock(Clock):
-    """A clock that a test turns by hand."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ms = BEGIN_MS
-
-    def now_ms(self) -> int:
-        return self.ms
-
-
-class Listener:
-    """A market without a server: everything that was pushed, by topic, as a client would have got it."""
-
-    def __init__(self, *topics: str, seed: int = 1, checksums: bool = False) -> None:
-        self.clock = HandClock()
-        self.source = MarketSource(seed, self.clock, checksums=checksums)
-        self.got: dict[Arg, list[dict[str, Any]]] = defaultdict(list)
-        self.order: list[dict[str, Any]] = []
-        for topic in topics:
-            self.join(topic)
-
-    def join(self, topic: str) -> None:
-        arg = parse_topic(topic).arg
-        opening = self.source.join(arg)
-        if opening is not None:
-            self._take(arg, opening)
-
-    def leave(self, topic: str) -> None:
-        self.source.leave(parse_topic(topic).arg)
-
-    def run(self, seconds: float) -> None:
-        """Let the market's time pass, a tenth of a second at a time."""
-        for _ in range(round(seconds * 10)):
-            self.clock.ms += 100
-            self.source.advance(self._take)
-
-    def of(self, topic: str) -> list[dict[str, Any]]:
-        return self.got[parse_topic(topic).arg]
-
-    def rows(self, topic: str) -> list[Any]:
-        return [row for push in self.of(topic) for row in push["data"]]
-
-    def _take(self, arg: Arg, text: str) -> None:
-        push = json.loads(text, parse_float=_no_float)
-        assert tuple(sorted(push["arg"].items())) == arg
-        self.got[arg].append(push)
-        self.order.append(push)
-
-    def rest(self, bar: str, inst_id: str, limit: int) -> list[list[str]]:
-        """The newest candles as REST gives them, the open one first."""
-        engine = self.source.engine(inst_id)
-        found = engine.candles.rows(bar, before_ms=1 << 62, after_ms=0, limit=limit)
-        return [one.row(engine.one, confirmed=not engine.candles.is_open(bar, one)) for one in found]
-
-
-def _no_float(text: str) -> None:
-    raise AssertionError(f"a price was printed as a number: {text}")
 
 
 @pytest.mark.parametrize("inst_id", ALWAYS)

@@ -41,7 +41,7 @@ def test_instruments_by_type_id_and_family(sim: Simulator) -> None:
     assert [one["instId"] for one in get(sim, "public/instruments?instType=SWAP&instFamily=ETH-USDT")["data"]] == [
         "ETH-USDT-SWAP"
     ]
-    assert get(sim, "public/instruments?instType=EVENTS")["data"] == []
+    assert {one["seriesId"] for one in get(sim, "public/instruments?instType=EVENTS")["data"]} == {"BTC-ABOVE-DAILY"}
 
 
 def test_candles_page_backwards(sim: Simulator) -> None:
