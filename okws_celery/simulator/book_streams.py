@@ -10,7 +10,7 @@ from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.stream import InstrumentStream
 
-__all__ = ["FullBook", "MergedBook", "plain_rows", "rpi_rows", "spread_rows"]
+__all__ = ["FullBook", "MergedBook", "plain_levels", "plain_rows", "rpi_rows", "spread_rows"]
 
 _HEARTBEAT_MS = 60_000
 
@@ -29,6 +29,12 @@ def rpi_rows(levels: dict[int, Level], one: Instrument) -> list[str]:
     """Price, size, size without retail orders, orders."""
     px, sz = one.price_text, one.size_text
     return [f'["{px(price)}","{sz(lots)}","{sz(lots)}","{orders}"]' for price, (lots, orders) in levels.items()]
+
+
+def plain_levels(levels: dict[int, Level], one: Instrument, *dead: str) -> list[list[str]]:
+    """Levels as REST gives them: price, size, what stands dead between, orders."""
+    px, sz = one.price_text, one.size_text
+    return [[px(price), sz(lots), *dead, str(orders)] for price, (lots, orders) in levels.items()]
 
 
 def spread_rows(levels: dict[int, Level], one: Instrument) -> list[str]:

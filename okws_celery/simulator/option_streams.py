@@ -14,7 +14,7 @@ from okws_celery.simulator.pulse import Pulse
 from okws_celery.simulator.stream import InstrumentStream, Stream
 from okws_celery.simulator.trades import Single
 
-__all__ = ["OptionTradesStream", "SummaryStream", "summary"]
+__all__ = ["OptionTradesStream", "SummaryStream", "option_trade", "summary"]
 
 
 class SummaryStream(Stream):
@@ -54,22 +54,26 @@ class OptionTradesStream(InstrumentStream):
                 yield self._text(single)
 
     def _text(self, single: Single) -> str:
-        one, index = self.one, self.engine.index
-        row = {
-            "instId": one.inst_id,
-            "instFamily": one.family,
-            "tradeId": str(single.trade_id),
-            "px": one.price_text(single.price),
-            "sz": one.size_text(single.lots),
-            "side": single.side,
-            "optType": one.opt_type,
-            "fillVol": f"{volatility(one, index) * single.price / max(1, self.engine.mark):.6f}",
-            "fwdPx": f"{forward(one, index, single.ts_ms):.2f}",
-            "idxPx": f"{index:.1f}",
-            "markPx": one.price_text(self.engine.mark),
-            "ts": str(single.ts_ms),
-        }
-        return self._push(json.dumps(row, separators=(",", ":")))
+        return self._push(json.dumps(option_trade(self.engine, single), separators=(",", ":")))
+
+
+def option_trade(engine: Engine, single: Single) -> dict[str, Any]:
+    """The object of one match of an option."""
+    one, index = engine.one, engine.index
+    return {
+        "instId": one.inst_id,
+        "instFamily": one.family,
+        "tradeId": str(single.trade_id),
+        "px": one.price_text(single.price),
+        "sz": one.size_text(single.lots),
+        "side": single.side,
+        "optType": one.opt_type,
+        "fillVol": f"{volatility(one, index) * single.price / max(1, engine.mark):.6f}",
+        "fwdPx": f"{forward(one, index, single.ts_ms):.2f}",
+        "idxPx": f"{index:.1f}",
+        "markPx": one.price_text(engine.mark),
+        "ts": str(single.ts_ms),
+    }
 
 
 def summary(market: Market, family: str, ts_ms: int) -> list[dict[str, Any]]:

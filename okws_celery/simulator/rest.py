@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from okws_celery.simulator.exchange import Exchange
+from okws_celery.simulator.rest_blocks import block_calls
 from okws_celery.simulator.rest_call import Limiter, public_routes
 from okws_celery.simulator.rest_market import market_calls
 from okws_celery.simulator.rest_public import public_calls
@@ -15,5 +16,5 @@ __all__ = ["routes"]
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
     source, known = exchange.source, exchange.instruments
-    calls = [*public_calls(source, known), *market_calls(source, known)]
+    calls = [*public_calls(source, known), *market_calls(source, known), *block_calls(source, known)]
     return public_routes(calls, Limiter() if exchange.options.limits else None)

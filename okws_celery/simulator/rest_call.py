@@ -10,9 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-__all__ = ["FAR_MS", "Call", "Limiter", "Problem", "answer", "needed", "number", "one_of", "public_routes"]
+__all__ = ["FAR_MS", "UNKNOWN", "Call", "Limiter", "Problem", "answer", "needed", "number", "one_of", "public_routes"]
 
 FAR_MS = 1 << 62
+UNKNOWN = "Instrument ID, Instrument ID code, or Spread ID doesn't exist."
+"""With code 51001."""
 _WINDOW_S = 2.0
 _MOST_WINDOWS = 10_000
 

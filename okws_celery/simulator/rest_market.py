@@ -8,21 +8,20 @@ from itertools import islice, takewhile
 from typing import Any
 
 from okws_celery.okx.catalogue import BARS
-from okws_celery.simulator.book import Level
+from okws_celery.simulator.book_streams import plain_levels
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candles import Candles
 from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
-from okws_celery.simulator.rest_call import FAR_MS, Call, Problem, needed, number, one_of
+from okws_celery.simulator.rest_call import FAR_MS, UNKNOWN, Call, Problem, needed, number, one_of
 from okws_celery.simulator.seconds import second_candles
 from okws_celery.simulator.source import MarketSource
 from okws_celery.simulator.tickers import single_text, ticker_text
 from okws_celery.simulator.trades import Single
 from okws_celery.simulator.value_streams import index_ticker
 
-__all__ = ["UNKNOWN", "market_calls"]
+__all__ = ["candle_rows", "market_calls"]
 
-UNKNOWN = "Instrument ID, Instrument ID code, or Spread ID doesn't exist."
 _RECENT_BARS = 1440
 """Only `history-` calls go further back."""
 
@@ -61,7 +60,7 @@ class _Market:
 
     def candles(self, query: Query) -> list[Any]:
         engine = self._engine(query)
-        return _rows(engine.candles, engine.one, query, Candle.row, 300, recent=True)
+        return candle_rows(engine.candles, engine.one, query, Candle.row, 300, recent=True)
 
     def history_candles(self, query: Query) -> list[Any]:
         engine = self._engine(query)
@@ -69,15 +68,15 @@ class _Market:
             before_ms, after_ms, limit = _page(query, 300)
             found = second_candles(engine, before_ms, after_ms, limit)
             return [candle.row(engine.one, confirmed=True) for candle in found]
-        return _rows(engine.candles, engine.one, query, Candle.row, 300, recent=False)
+        return candle_rows(engine.candles, engine.one, query, Candle.row, 300, recent=False)
 
     def mark_candles(self, query: Query) -> list[Any]:
         engine = self._engine(query)
-        return _rows(engine.marks, engine.one, query, Candle.value_row, 100, recent=True)
+        return candle_rows(engine.marks, engine.one, query, Candle.value_row, 100, recent=True)
 
     def history_mark_candles(self, query: Query) -> list[Any]:
         engine = self._engine(query)
-        return _rows(engine.marks, engine.one, query, Candle.value_row, 100, recent=False)
+        return candle_rows(engine.marks, engine.one, query, Candle.value_row, 100, recent=False)
 
     def index_candles(self, query: Query) -> list[Any]:
         return self._index_candles(query, recent=True)
@@ -88,13 +87,13 @@ class _Market:
     def books(self, query: Query) -> list[Any]:
         engine = self._engine(query)
         book, depth = engine.book, number(query, "sz", 1, 400)
-        asks, bids = (_levels(side.top(depth), engine.one, "0") for side in (book.asks, book.bids))
+        asks, bids = (plain_levels(side.top(depth), engine.one, "0") for side in (book.asks, book.bids))
         return [{"asks": asks, "bids": bids, "ts": str(engine.at_ms), "seqId": book.seq_id}]
 
     def books_full(self, query: Query) -> list[Any]:
         engine = self._engine(query)
         depth = number(query, "sz", 1, 5000)
-        asks, bids = (_levels(side.top(depth), engine.one) for side in (engine.book.asks, engine.book.bids))
+        asks, bids = (plain_levels(side.top(depth), engine.one) for side in (engine.book.asks, engine.book.bids))
         return [{"asks": asks, "bids": bids, "ts": str(engine.at_ms)}]
 
     def books_rpi(self, query: Query) -> list[Any]:
@@ -145,7 +144,7 @@ class _Market:
         if not self._known or inst_id not in self._source.market.indexes:
             raise Problem(51001, UNKNOWN)
         engine = self._source.index_engine(inst_id)
-        return _rows(engine.candles, engine.one, query, Candle.value_row, 100, recent=recent)
+        return candle_rows(engine.candles, engine.one, query, Candle.value_row, 100, recent=recent)
 
     def _engine(self, query: Query) -> Engine:
         inst_id = needed(query, "instId")
@@ -159,7 +158,10 @@ def _page(query: Query, most: int) -> tuple[int, int, int]:
     return number(query, "after", FAR_MS), number(query, "before", -1), max(1, number(query, "limit", 100, most))
 
 
-def _rows(candles: Candles, one: Instrument, query: Query, row: Row, most: int, *, recent: bool) -> list[list[str]]:
+def candle_rows(
+    candles: Candles, one: Instrument, query: Query, row: Row, most: int, *, recent: bool
+) -> list[list[str]]:
+    """A page of candles as a query asks for them, at most `most`; `recent`: the open one too, but not years back."""
     bar = query.get("bar", "") or "1m"
     if bar not in BARS or bar == "1s":
         raise Problem(51000, "Parameter bar error")
@@ -171,12 +173,6 @@ def _rows(candles: Candles, one: Instrument, query: Query, row: Row, most: int, 
         before_ms = min(before_ms, now.begin)
     found = candles.rows(bar, before_ms=before_ms, after_ms=after_ms, limit=limit)
     return [row(candle, one, confirmed=candle is not now) for candle in found]
-
-
-def _levels(levels: dict[int, Level], one: Instrument, *dead: str) -> list[list[str]]:
-    return [
-        [one.price_text(price), one.size_text(lots), *dead, str(orders)] for price, (lots, orders) in levels.items()
-    ]
 
 
 def _singles(engine: Engine, singles: Iterator[Single], limit: int) -> list[Any]:

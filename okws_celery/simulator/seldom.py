@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from okws_celery.okx.topics import Arg
@@ -33,7 +33,7 @@ class Occasion:
     nth: int
     last: bool
     asked: bool
-    rng: random.Random
+    rng: random.Random = field(default_factory=random.Random)
 
 
 Rows = Callable[[Occasion], Iterable[dict[str, Any]]]

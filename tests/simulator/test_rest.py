@@ -156,6 +156,114 @@ def test_limits_of_rate_answer_429() -> None:
         assert {get(sim, "public/time")["code"] for _ in range(30)} == {"0"}
 
 
+ANSWERS = {
+    "market/ticker?instId=BTC-USD-SWAP": (
+        "instType instId last lastSz askPx askSz bidPx bidSz open24h high24h low24h vol24h volCcy24h sodUtc0 sodUtc8 ts"
+    ),
+    "market/tickers?instType=FUTURES": (
+        "instType instId last lastSz askPx askSz bidPx bidSz open24h high24h low24h vol24h volCcy24h sodUtc0 sodUtc8 ts"
+    ),
+    "market/index-tickers?quoteCcy=USD": "instId idxPx open24h high24h low24h sodUtc0 sodUtc8 ts",
+    "market/index-tickers?instId=ETH-USDT": "instId idxPx open24h high24h low24h sodUtc0 sodUtc8 ts",
+    "market/books-rpi?instId=BTC-USDT&sz=5": "asks bids ts seqId",
+    "public/mark-price?instType=SWAP": "instType instId markPx ts",
+    "public/mark-price?instType=MARGIN&instId=BTC-USDT": "instType instId markPx ts",
+    "public/open-interest?instType=OPTION&uly=BTC-USD": "instType instId oi oiCcy oiUsd ts",
+    "public/price-limit?instId=BTC-USDT": "instType instId buyLmt sellLmt enabled ts",
+    "public/funding-rate-history?instId=BTC-USDT-SWAP&limit=5": (
+        "instType instId fundingRate realizedRate fundingTime method formulaType"
+    ),
+    "public/opt-summary?instFamily=BTC-USD": (
+        "instType instId uly delta gamma vega theta deltaBS gammaBS vegaBS thetaBS lever markVol "
+        "bidVol askVol realVol volLv fwdPx ts"
+    ),
+    "public/option-trades?instFamily=BTC-USD": (
+        "instId instFamily tradeId px sz side optType fillVol fwdPx idxPx markPx ts"
+    ),
+    "public/block-trades?instId=BTC-USDT-SWAP": "instId tradeId px sz side fillVol fwdPx idxPx markPx groupId ts",
+    "market/block-tickers?instType=SPOT": "instType instId vol24h volCcy24h ts",
+    "market/block-ticker?instId=BTC-USDT": "instType instId vol24h volCcy24h ts",
+    "system/status": "title state begin end preOpenBegin href serviceType system scheDesc maintType env",
+    "sprd/spreads": "sprdId sprdType state baseCcy szCcy quoteCcy tickSz minSz lotSz listTime expTime uTime legs",
+    "sprd/books?sprdId=BTC-USDT_BTC-USDT-SWAP&sz=20": "asks bids ts seqId",
+    "sprd/public-trades?sprdId=BTC-USDT_BTC-USDT-SWAP": "sprdId tradeId px sz side ts",
+    "market/sprd-ticker?sprdId=ETH-USDT_ETH-USDT-SWAP": (
+        "sprdId last lastSz askPx askSz bidPx bidSz open24h high24h low24h vol24h ts"
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+def test_the_rows_of_other_calls(sim: Simulator, path: str) -> None:
+    """Each has rows with the keys that OKX gives."""
+    rows = get(sim, path)["data"]
+    assert rows
+    assert {frozenset(row) for row in rows} == {frozenset(ANSWERS[path].split())}
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "topic"),
+    [
+        ("mark-price-candle1m", "market/mark-price-candles?instId=BTC-USDT-SWAP", "BTC-USDT-SWAP"),
+        ("index-candle1m", "market/index-candles?instId=BTC-USD", "BTC-USD"),
+        ("sprd-candle1m", "market/sprd-candles?sprdId=BTC-USDT_BTC-USDT-SWAP", "BTC-USDT_BTC-USDT-SWAP"),
+    ],
+)
+def test_other_candles_of_the_socket_are_in_rest(channel: str, path: str, topic: str) -> None:
+    """A candle that was confirmed on the socket is the same row in REST; `history-` calls have closed ones only."""
+    with Simulator(limits=False, speed=60) as sim, Talk(sim.ws_url + "/business") as talk:
+        key = "sprdId" if channel.startswith("sprd") else "instId"
+        talk.subscribe({"channel": channel, key: topic})
+        confirmed = talk.until(lambda said: is_push(said, channel) and said["data"][0][-1] == "1")["data"][0]
+        rows = {row[0]: row for row in get(sim, path)["data"]}
+        assert rows[confirmed[0]] == confirmed
+        name, _, query = path.partition("?")
+        name = name.replace("sprd-candles", "sprd-history-candles").replace("market/mark", "market/history-mark")
+        history_path = name.replace("market/index", "market/history-index") + "?" + query
+        older = {row[0]: row for row in get(sim, history_path)["data"]}
+        assert older[confirmed[0]] == confirmed
+        assert {row[-1] for row in older.values()} == {"1"}
+
+
+def test_instruments_of_every_type(sim: Simulator) -> None:
+    """Each type has some, ids and codes are unique but for margin, and dated ones end in the future."""
+    now_ms = time.time() * 1000
+    found = []
+    for query in ("SPOT", "SWAP", "FUTURES", "OPTION&instFamily=BTC-USD", "EVENTS"):
+        some = get(sim, f"public/instruments?instType={query}")["data"]
+        assert some, query
+        found += some
+    assert len({one["instId"] for one in found}) == len({one["instIdCode"] for one in found}) == len(found)
+    assert {one["ctType"] for one in found if one["instType"] == "SWAP"} == {"linear", "inverse"}
+    assert {one["settleCcy"] for one in found if one["instId"].startswith("BTC-USD-")} == {"BTC"}
+    for one in found:
+        assert one["instType"] not in ("FUTURES", "OPTION") or int(one["expTime"]) > now_ms
+        assert int(one["listTime"]) < now_ms
+    margin = {one["instId"]: one for one in get(sim, "public/instruments?instType=MARGIN")["data"]}
+    assert margin["BTC-USDT"]["lever"] == "10"
+    assert get(sim, "public/instruments?instType=OPTION&uly=ETH-USD") == {"code": "0", "msg": "", "data": []}
+
+
+def test_codes_are_others_in_demo_trading(sim: Simulator) -> None:
+    """`instIdCode` of the demo environment is not that of production; all else of an instrument is."""
+    with Simulator(limits=False, demo=True) as demo:
+        for query in ("SWAP", "SPOT"):
+            path = f"public/instruments?instType={query}"
+            for one, other in zip(get(sim, path)["data"], get(demo, path)["data"], strict=True):
+                assert one.pop("instIdCode") != other.pop("instIdCode")
+                assert one == other
+
+
+def test_a_funding_rate_that_was_paid_is_in_the_history(sim: Simulator) -> None:
+    """What the channel calls settled is the newest of the history, and pages go back in steps of the interval."""
+    (now,) = get(sim, "public/funding-rate?instId=BTC-USDT-SWAP")["data"]
+    rows = get(sim, "public/funding-rate-history?instId=BTC-USDT-SWAP&limit=3")["data"]
+    assert (rows[0]["fundingTime"], rows[0]["fundingRate"]) == (now["prevFundingTime"], now["settFundingRate"])
+    older = get(sim, f"public/funding-rate-history?instId=BTC-USDT-SWAP&after={rows[-1]['fundingTime']}")["data"]
+    times = [int(row["fundingTime"]) for row in rows + older]
+    assert {newer - earlier for newer, earlier in pairwise(times)} == {8 * 3_600_000}
+
+
 def history(sim: Simulator, inst_id: str, pages: int) -> list[dict[str, str]]:
     """Pages of trades, newest first."""
     found: list[dict[str, str]] = []
@@ -176,6 +284,14 @@ def history(sim: Simulator, inst_id: str, pages: int) -> list[dict[str, str]]:
         ("market/candles?instId=BTC-USDT&bar=7m", "51000"),
         ("market/candles?instId=BTC-USDT&limit=many", "51000"),
         ("market/candles?instId=BTC-USDT&after=-1", "51000"),
+        ("market/candles?instId=BTC-USDT&bar=1s", "51000"),
+        ("market/history-trades?instId=BTC-USDT&type=3", "51000"),
+        ("market/tickers", "50014"),
+        ("market/index-tickers", "50014"),
+        ("public/instruments?instType=OPTION", "50014"),
+        ("public/funding-rate?instId=BTC-USDT", "51000"),
+        ("public/opt-summary", "50014"),
+        ("sprd/books?sprdId=BTC-USDT", "51001"),
     ],
 )
 def test_wrong_parameters_get_their_code(sim: Simulator, path: str, code: str) -> None:
