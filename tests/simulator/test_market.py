@@ -45,6 +45,7 @@ def test_books_merge_without_a_break(topic: str) -> None:
         book.take(push)
         assert all(len(side) <= (50 if "50" in topic else 400) for side in book.sides.values())
     assert book.updates > 50
+    assert book.resets == 0
     assert min(len(side) for side in book.sides.values()) > (49 if "50" in topic else 300)
     if not topic.startswith("books-rpi"):
         assert {row["checksum"] for row in market.rows(topic)} == {0}
