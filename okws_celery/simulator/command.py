@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="an account; may be given again (demo:demo-secret:demo-pass)",
     )
-    parser.add_argument("--demo", action="store_true", help="be the demo environment: only demo keys log in")
+    parser.add_argument("--demo", action="store_true", help="be the demo environment: other keys, other codes")
     parser.add_argument(
         "--demo-key",
         metavar="KEY:SECRET:PASSPHRASE",

@@ -21,7 +21,6 @@ from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, Acco
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.distribution import Distribution
 from okws_celery.simulator.frames import raw_deflate_frame
-from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.load import Load
 from okws_celery.simulator.load_plan import LoadPlan
@@ -121,13 +120,13 @@ class Exchange:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
-        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
+        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums, demo=options.demo)
         self.recording = Recording(options.replay) if options.replay else None
         self.load = Load(options.load) if options.load else None
-        self.instruments = {} if self.recording or self.load else dict(INSTRUMENTS)
+        self.instruments = {} if self.recording or self.load else dict(self.source.market.instruments)
         """What REST tells of; nothing invented stands beside a recording."""
         if self.load is not None:
-            like = INSTRUMENTS["BTC-USDT"]
+            like = self.source.market.instruments["BTC-USDT"]
             self.instruments = {
                 name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
                 for number, name in enumerate(self.load.names, 90_000)
@@ -145,10 +144,10 @@ class Exchange:
         self.floor = Floor(self.source, self.instruments, self._traded)
         self.algos = AlgoFloor(self.source, self.floor)
         self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
-        self._venue = ChangingVenue(self.recording or self.load or Listing())
+        self._venue = ChangingVenue(self.recording or self.load or Listing(self.source.market))
         self.distribution = Distribution(self._venue, self.faults)
         upheaval = Upheaval(
-            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.clock.now_ms
+            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source
         )
         self.trouble = Trouble(self.connections, self.faults, upheaval)
         self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)

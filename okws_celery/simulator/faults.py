@@ -58,6 +58,7 @@ _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("key_changed", {"api_key": "", "deleted": False}, "connections logged in with this key (all keys) are closed with 4007; deleted: and it can log in no more"),
     ("deliver", {"inst_id": ""}, "an instrument expires: `instruments` says so, its topics fall silent, new subscriptions are 60018"),
     ("rename", {"inst_id": "", "to": ""}, "an instrument gets another instId: `instruments` says so, trades and books go on under the old one, other topics fall silent"),
+    ("renumber", {"inst_id": ""}, "the sequence numbers of an instrument begin anew, as after a maintenance (PROTOCOL 6.3)"),
     ("rest", {"endpoint": "", "status": 503, "code": 0, "seconds": 0.0, **_ALWAYS}, "REST answers (those whose path begins so) with this HTTP status (429, 503; 200 for the true answer) and OKX's code, after so many seconds"),
     ("stop_listening", {}, "new connections are refused, live ones stay"),
     ("resume", {}, "new connections are taken again, on the same port"),
@@ -178,5 +179,5 @@ def _check(name: str, options: Mapping[str, Any]) -> None:
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise BadCommand(f"fault {name!r}: texts {texts!r}; a list of texts is accepted")
     for key in ("inst_id", "to"):
-        if name in ("deliver", "rename") and not options.get(key, "-"):
+        if name in ("deliver", "rename", "renumber") and not options.get(key, "-"):
             raise BadCommand(f"fault {name!r}: {key} missing; an instId is accepted")

@@ -63,6 +63,7 @@ TEXTS = {
     60032: "API key doesn't exist",
     60033: "Parameter {name} error",
     63999: "Login failed due to internal error. Please try again later.",
+    64000: "The subscription parameter uly is no longer available, please replace it with instFamily.",
     64002: "This channel is not supported by the business URL. Please use the correct URL for {arg}.",
     64003: "Your trading fee tier doesn't meet the requirement to access this channel: {arg}",
     64004: "Subscribe to both {channel} and books-l2-tbt for {instId} is not allowed. Unsubscribe books-l2-tbt first.",

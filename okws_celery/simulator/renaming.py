@@ -53,6 +53,10 @@ class ChangingVenue:
         self._first[to] = first
         self._latest[first] = to
 
+    def first_name(self, inst_id: str) -> str:
+        """Under which name the market knows an instrument."""
+        return self._first.get(inst_id, inst_id)
+
     def market_arg(self, arg: Arg) -> Arg:
         """An argument under the name that the market knows."""
         first = self._first.get(dict(arg).get("instId", "")) if self._first else None

@@ -128,7 +128,7 @@ def _instruments(asked: _Asked) -> list[Any]:
     if not wanted:
         raise Refused(50014, name="instType")
     return [
-        instrument_object(one, asked.now_ms)
+        instrument_object(one)
         for one in asked.exchange.instruments.values()
         if one.inst_type == wanted and asked.query.get("instId", "") in ("", one.inst_id)
     ]

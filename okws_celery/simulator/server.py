@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.okx.endpoints import PATHS
-from okws_celery.simulator import control, rest, rest_private
+from okws_celery.simulator import control, control_market, rest, rest_private
 from okws_celery.simulator.exchange import Exchange, Options
 from okws_celery.simulator.frames import PONG, frame, permessage_deflate
 from okws_celery.simulator.rest_faults import rest_faults
@@ -72,6 +72,7 @@ class Server:
         app.add_routes(rest.routes(self.exchange))
         app.add_routes(rest_private.routes(self.exchange))
         app.add_routes(control.routes(self.exchange))
+        app.add_routes(control_market.routes(self.exchange))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         self._listening = await self._listen(bound)

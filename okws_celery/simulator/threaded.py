@@ -54,10 +54,10 @@ class Simulator:
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor, and again with `loop`. `tls` is
     (certificate, key), paths of PEM files. `speed` makes the market's time run faster. `load` turns the load mode on:
     {"rate": messages a second, "mix": {channel: share}, "instruments": number}. `demo` makes it the demo environment,
-    in which only `demo_keys` log in. `checksums` fills the field that OKX now leaves 0. `deflate` agrees to
-    permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a connection; `login_closes`
-    lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit subscriptions (4009 and 4008, 0: no
-    limit).
+    in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
+    0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
+    connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
+    subscriptions (4009 and 4008, 0: no limit).
     """
 
     def __init__(
@@ -294,6 +294,17 @@ class Simulator:
     def drop(self, path: str = "", how: str = "fin", conn: str = "") -> int:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""
         return self.fault("drop", path=path, how=how, conn=conn).hits
+
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom (`call-auction-details`, `status`, ...) speak to all who listen to it.
+
+        Gives the number of its subscribed arguments.
+        """
+        return self._call(lambda: self._exchange.source.ask(channel))
+
+    def reset_numbers(self, inst_id: str) -> None:
+        """Let the sequence numbers of an instrument begin anew, as OKX may after a maintenance (PROTOCOL 6.3)."""
+        self._call(lambda: self._exchange.source.engine(inst_id).reset_numbers())
 
     def stop_listening(self) -> None:
         """Refuse new connections from now on; live ones stay."""

@@ -77,6 +77,8 @@ class Trouble:
                 return self._upheaval.deliver(options["inst_id"])
             case "rename":
                 return self._upheaval.rename(options["inst_id"], options["to"])
+            case "renumber":
+                return self._upheaval.renumber(options["inst_id"])
             case "topic_dead":
                 return _silence(
                     subscription

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from okws_celery.errors import BadCommand
 from okws_celery.simulator.accounts import Accounts
 from okws_celery.simulator.connection import Connection
 from okws_celery.simulator.distribution import Distribution
-from okws_celery.simulator.instruments import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument, instrument_object
 from okws_celery.simulator.renaming import OUTLIVES_RENAME, ChangingVenue
+from okws_celery.simulator.source import MarketSource
 
 __all__ = ["Upheaval"]
 
@@ -26,14 +27,14 @@ class Upheaval:
         venue: ChangingVenue,
         distribution: Distribution,
         instruments: dict[str, Instrument],
-        now_ms: Callable[[], int],
+        source: MarketSource,
     ) -> None:
         self._connections = connections
         self._accounts = accounts
         self._venue = venue
         self._distribution = distribution
         self._instruments = instruments
-        self._now_ms = now_ms
+        self._source = source
 
     def change_key(self, api_key: str, *, deleted: bool) -> int:
         """Close with 4007 all who are logged in with a key, every key if none is given; gives their number."""
@@ -67,6 +68,11 @@ class Upheaval:
         self._tell(renamed, "live")
         return self._silence(inst_id, OUTLIVES_RENAME)
 
+    def renumber(self, inst_id: str) -> int:
+        """The sequence numbers of its books begin anew (PROTOCOL 6.3)."""
+        self._source.engine(self._venue.first_name(self._instrument(inst_id).inst_id)).reset_numbers()
+        return 1
+
     def _instrument(self, inst_id: str) -> Instrument:
         one = self._instruments.get(inst_id)
         if one is None:
@@ -75,10 +81,10 @@ class Upheaval:
         return one
 
     def _tell(self, one: Instrument, state: str) -> None:
-        row = {**instrument_object(one, self._now_ms()), "state": state}
         for subscription in self._distribution.of_channel("instruments"):
             by_key = dict(subscription.offer.arg)
             if by_key.get("instType") in (one.inst_type, "ANY"):
+                row = instrument_object(one, state=state)
                 said = {"arg": {"channel": by_key.pop("channel"), **by_key}, "data": [row]}
                 self._distribution.push_to(subscription, json.dumps(said, separators=(",", ":")))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import websocket
+from simulator.merging import MergedBook
 from simulator.talking import Talk, is_push
 from waiting import eventually
 
@@ -109,9 +110,24 @@ def test_an_instrument_is_renamed(sim: Simulator) -> None:
         assert talk.push("books", "XBT-USDT")["action"] == "update"
 
 
+def test_numbers_begin_anew(sim: Simulator) -> None:
+    """One update leads to a lower number and follows on the last all the same: legal, the book goes on."""
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", "books:BTC-USDT")
+        book = MergedBook()
+        book.take(talk.push("books"))
+        sim.fault("renumber", inst_id="BTC-USDT")
+        row: dict[str, Any] = {"seqId": 1, "prevSeqId": 0}
+        while row["seqId"] >= row["prevSeqId"]:
+            push = talk.push("books")
+            row = push["data"][0]
+            book.take(push)
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "said"),
     [
+        ("renumber", {"inst_id": "NO-SUCH"}, "BTC-USDT"),
         ("deliver", {"inst_id": "NO-SUCH"}, "BTC-USDT"),
         ("deliver", {}, "inst_id missing"),
         ("rename", {"inst_id": "BTC-USDT", "to": "ETH-USDT"}, "an instrument already"),
