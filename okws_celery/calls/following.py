@@ -22,14 +22,14 @@ from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.topics import Topic, parse_topic
 
-__all__ = ["Following", "Since"]
+__all__ = ["MARGIN_MS", "Following", "Since", "later_entry"]
 
 Item = dict[str, Any]
 
 _REMEMBERED = 4_096  # rows of a log, against doubles
 _SKEW_MS = 10_000
 """Entries of an account's log are numbered by the clock of Redis, which may differ that much from the exchange's."""
-_MARGIN_MS = 1_000
+MARGIN_MS = 1_000
 """Between what is known to have been heard and what is read again; doubles are dropped."""
 _EXACT = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 
@@ -63,6 +63,8 @@ class Following:
         # After a lost connection: from when what came is missing, in exchange ms and by the clock of Redis.
         self._lost_ts = 0
         self._lost_entry = ""
+        # The newest entry of the `/log` stream that was read.
+        self._log_entry = "0-0"
         # Digests of rows that were given, oldest first.
         self._recent: dict[bytes, None] = {}
         # What the last read showed: whether anything, and of state each field's time.
@@ -125,7 +127,7 @@ class Following:
         """
         if not self._lost_ts:
             self._lost_ts = self.last_ts or heard_ms
-            self._lost_entry = str(max(0, heard_ms - _MARGIN_MS))
+            self._lost_entry = later_entry(self._log_entry, heard_ms - MARGIN_MS)
 
     # -- what is read
 
@@ -138,6 +140,8 @@ class Following:
             commands: list[tuple[str | int, ...]] = [("HGETALL", key)]
             if self._logged and (self._lost_ts or self._since):
                 commands.append(("XRANGE", f"{key}/log", self._log_start(), "+"))
+            elif self._logged:
+                commands.append(("XREVRANGE", f"{key}/log", "+", "-", "COUNT", 1))
             return Read(commands, self._state)
         read = read_of(self.topic, key)
         return Read(read.commands, lambda replies: self._snapshot(read.shape(replies)))
@@ -177,10 +181,12 @@ class Following:
 
     def _from_log(self, reply: Any) -> Iterator[Item]:
         since = None if self._lost_ts else self._since
+        replayed = self._lost_ts or since is not None
         for entry, row in _rows_of(reply):
+            self._log_entry = entry
             entry_ms = int(entry.partition("-")[0])
             late = since is not None and not since.entry and max(entry_ms, time_of(row)) < since.ms
-            if not late and self._is_own(row) and self._is_new(msgspec.json.encode(row), row):
+            if replayed and not late and self._is_own(row) and self._is_new(msgspec.json.encode(row), row):
                 yield self._push([row], replay=True, id=entry)
 
     def _snapshot(self, got: Any) -> list[Item]:
@@ -291,6 +297,11 @@ class Following:
             del self._recent[next(iter(self._recent))]
         self.last_ts = max(self.last_ts, time_of(row))
         return True
+
+
+def later_entry(entry: str, since_ms: int) -> str:
+    """Where in a stream to go on: behind an entry, or at a time by the clock of Redis if that is later."""
+    return f"({entry}" if int(entry.partition("-")[0]) >= since_ms else str(since_ms)
 
 
 def _rows_of(reply: Any) -> Iterator[tuple[str, Any]]:

@@ -295,9 +295,8 @@ class AsyncListener(_Listener):
 
     async def _hear(self, seconds: float) -> list[Any]:
         try:
-            return [await self._connection.read_response(timeout=seconds, disconnect_on_error=False)]
-        except (redis.TimeoutError, TimeoutError):
-            return []
+            reply = await self._connection.read_response(timeout=seconds, disconnect_on_error=False)
+            return [] if reply is None else [reply]
         except (redis.RedisError, OSError) as problem:
             raise store_error(self._url, problem) from problem
 
