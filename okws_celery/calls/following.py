@@ -39,7 +39,8 @@ class Since:
 
     def __init__(self, given: object) -> None:
         number, dash, seq = str(given).partition("-")
-        if isinstance(given, bool) or not isinstance(given, int | str) or not _is_number(number) or dash > seq:
+        taken = isinstance(given, int | str) and not isinstance(given, bool)
+        if not (taken and _is_number(number) and _is_number(seq if dash else "0")):
             raise BadCommand(f"since {given!r}: exchange ms or the id of a stream entry is accepted, 1700000000000-5")
         self.ms = int(number)
         self.entry = f"{number}-{seq}" if dash else ""

@@ -172,7 +172,7 @@ class Listening:
 
     def _gaps_start(self) -> str:
         if not self._ever and self._since is not None:
-            return f"({self._since.entry}" if self._since.entry else str(self._since.ms)
+            return str(self._since.ms)
         return str(max(0, self.heard_ms + self._offset_ms - 1_000))
 
     def _missed(self, reply: Any) -> Iterator[Item]:
