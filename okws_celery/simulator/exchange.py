@@ -50,6 +50,8 @@ class Options:
     api_keys: Sequence[Credentials | AccountSetup] = (DEFAULT_KEY,)
     checksums: bool = False
     idle_s: float = 30.0
+    ahead_s: float = 0.0
+    """How far the exchange's clock is ahead of this machine's, s, for logins, signatures and `public/time`."""
     demo: bool = False
     """It is OKX's demo environment: REST calls say so in a header."""
 
@@ -180,7 +182,7 @@ class Exchange:
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
         connection.pings += text == "ping"
-        request, steps = connection.conversation.receive(text, time.time())
+        request, steps = connection.conversation.receive(text, self.wall_s())
         if request is not None:
             self._note(connection, request, steps)
         player = self._players.get(connection)
@@ -384,6 +386,10 @@ class Exchange:
             for connection in self.connections.values():
                 if fault.aims_at(connection.path, connection.conn_id):
                     connection.trickle(None)
+
+    def wall_s(self) -> float:
+        """Unix time by the exchange's clock, in s; the market's time may run faster."""
+        return time.time() + self.options.ahead_s
 
     # -- observation
 

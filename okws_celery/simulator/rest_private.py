@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -44,7 +43,7 @@ def _setting(exchange: Exchange, rows: Callable[[Exchange, Account, Mapping[str,
 
 def _operation(exchange: Exchange, op: str) -> _Handler:
     def answer(account: Account, request: web.Request, body: object) -> Answer:
-        now_s = time.time()
+        now_s = exchange.wall_s()
         check_exp_time(request.headers.get("expTime"), now_s)
         args = _several(body) if op.startswith("batch-") else [_one(body)]
         code, data = exchange.desk.carry_out(op, account.trader, args, int(now_s * 1000), by_code=False)
@@ -67,7 +66,7 @@ def _handler(exchange: Exchange, answer: Callable[[Account, web.Request, object]
                 request.method,
                 request.raw_path,
                 text,
-                time.time(),
+                exchange.wall_s(),
                 demo=exchange.options.demo,
             )
             code, message, data = answer(account, request, _parsed(text))

@@ -50,7 +50,7 @@ class Simulator:
 
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor. `tls` is (certificate, key), paths of
     PEM files. `speed` makes the market's time run faster. `checksums` fills the field that OKX now leaves 0. `idle_s`
-    is the silence after which OKX closes a connection.
+    is the silence after which OKX closes a connection. `ahead_s` is how far its clock is ahead of this machine's.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Simulator:
         speed: float = 1.0,
         tls: tuple[str, str] | None = None,
         api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
+        ahead_s: float = 0.0,
         demo: bool = False,
         checksums: bool = False,
         idle_s: float = 30.0,
@@ -78,6 +79,7 @@ class Simulator:
             api_keys=tuple(api_keys),
             checksums=checksums,
             idle_s=idle_s,
+            ahead_s=ahead_s,
             demo=demo,
         )
         self._server = Server(options, host, port, (str(tls[0]), str(tls[1])) if tls else None)
