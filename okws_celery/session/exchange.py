@@ -396,7 +396,7 @@ class Exchange:
             text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
             match change.kind:
                 case "live":
-                    self._board.acknowledged(self._batch, change.arg, self._clock.ms)
+                    self._board.acknowledged(self._batch, change.arg, self._clock.ms, link.serial)
                     self._first_push[text] = self._clock.now + _FIRST_PUSH_S
                 case "refused":
                     self._first_push.pop(text, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import urllib.error
@@ -22,17 +23,29 @@ class Trouble:
         self.always = 0
         """Answered with this status for as long as it is set."""
         self.seconds = 0.0
-        """How late each answer is."""
+        """How late each answer is, after the request was answered behind it."""
+        self.refused = ""
+        """What has this in its path is refused."""
+        self.limit = 0
+        """The most rows of an answer, if not as many as are asked for."""
         self.url = ""
 
     def answer(self, target: str, headers: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append(target)
+        answer = self._answer(target, headers)
         time.sleep(self.seconds)
+        return answer
+
+    def _answer(self, target: str, headers: dict[str, str]) -> tuple[int, bytes]:
         status = self.always or (self.statuses.pop(0) if self.statuses else 200)
         if status == 429:
             return 429, b'{"code":"50011","msg":"Too Many Requests","data":[]}'
+        if self.refused and self.refused in target:
+            return 200, b'{"code":"50026","msg":"System error","data":[]}'
         if status != 200:
             return status, b"<html>not now</html>"
+        if self.limit:
+            target = re.sub(r"limit=\d+", f"limit={self.limit}", target)
         request = urllib.request.Request(self.behind + target, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
