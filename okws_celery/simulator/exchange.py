@@ -28,8 +28,11 @@ from okws_celery.simulator.private import PrivatePushes
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
 from okws_celery.simulator.replay import Player, Recording
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.trading.algo_floor import AlgoFloor
 from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.limits import TradingLimits
 from okws_celery.simulator.trading.operations import Desk
+from okws_celery.simulator.trading.trader import Trader
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 
@@ -110,8 +113,9 @@ class Exchange:
         self.connects = 0
         self.refused_connects = 0
         self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
-        self.floor = Floor(self.source, self.instruments, self.private.wake)
-        self.desk = Desk(self.floor)
+        self.floor = Floor(self.source, self.instruments, self._traded)
+        self.algos = AlgoFloor(self.source, self.floor)
+        self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
         self._venue: Venue = self.recording or Listing()
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
@@ -305,6 +309,11 @@ class Exchange:
         player = self._players.get(connection)
         if player is not None:
             player.stop(arg)
+
+    def _traded(self, trader: Trader) -> None:
+        """Something happened to an account: who listens is told, and a market that its orders wait in goes on."""
+        self.private.wake(trader)
+        self._awake.set()
 
     # -- data
 

@@ -15,6 +15,7 @@ from okws_celery.simulator.trading.account_rows import (
     moved_row,
     position_row,
 )
+from okws_celery.simulator.trading.algo_rows import algo_row
 from okws_celery.simulator.trading.positions import Position, PositionKey
 from okws_celery.simulator.trading.trader import Said
 
@@ -41,7 +42,11 @@ def snapshot(arg: Arg, account: Account, now_ms: int) -> list[str]:
     if channel == "account-greeks":
         return [_push(arg, account, greeks_rows(currencies, now_ms))]
     if channel == "algo-advance":
-        return [_push(arg, account, [])]
+        saids = [
+            Said(one.channel, algo_row(one, trader.prices, now_ms), one.one.index) for one in trader.algos.values()
+        ]
+        rows = [said.row for said in saids if said.channel == channel and _concerns(wanted, said)]
+        return [_push(arg, account, rows)]
     return []
 
 

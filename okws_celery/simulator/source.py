@@ -59,7 +59,6 @@ class MarketSource:
         self.checksums = checksums
         self._streams: dict[Arg, Stream] = {}
         self._by_instrument: dict[str, list[Stream]] = {}
-        self._watchers: dict[str, Stream] = {}
 
     @property
     def wait_s(self) -> float | None:
@@ -117,14 +116,15 @@ class MarketSource:
         if not together:
             del self._by_instrument[inst_id]
 
-    def watch(self, inst_id: str, after: Callable[[Engine], None]) -> None:
-        """Move an instrument on, and call `after` after each of its steps, until `unwatch`."""
-        watcher = self._watchers[inst_id] = _Watcher(self.engine(inst_id), after)
+    def watch(self, inst_id: str, after: Callable[[Engine], None]) -> Stream:
+        """Move an instrument on, and call `after` after each of its steps, until `unwatch` of what this gives."""
+        watcher = _Watcher(self.engine(inst_id), after)
         self._by_instrument.setdefault(inst_id, []).append(watcher)
+        return watcher
 
-    def unwatch(self, inst_id: str) -> None:
+    def unwatch(self, watcher: Stream) -> None:
         """End what `watch` began."""
-        self._gone(self._watchers.pop(inst_id))
+        self._gone(watcher)
 
     def advance(self, emit: Emit) -> None:
         """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""

@@ -56,7 +56,9 @@ def parse_order(given: Mapping[str, Any], one: Instrument, *, hedged: bool) -> A
     """An order from its arguments, the instrument apart. `hedged` is long_short_mode. Refused says what is wrong."""
     side = _choice(given, "side", ("buy", "sell"))
     ord_type = _choice(given, "ordType", tuple(_ORDER_TYPES))
-    td_mode = _choice(given, "tdMode", ("cash",) if one.is_spot else ("cross", "isolated"))
+    td_mode = _choice(given, "tdMode", ("cash", "cross", "isolated") if one.is_spot else ("cross", "isolated"))
+    if one.is_spot and td_mode != "cash":
+        raise Refused(51010)  # nothing is lent here
     tgt_ccy = text_of(given, "tgtCcy")
     if one.is_spot and ord_type == "market":
         if tgt_ccy not in ("", "base_ccy", "quote_ccy"):

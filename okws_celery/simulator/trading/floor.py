@@ -9,6 +9,7 @@ from typing import Any
 from okws_celery.simulator.instruments import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.source import MarketSource
+from okws_celery.simulator.stream import Stream
 from okws_celery.simulator.trading.asked import Asked, check_new_size, number, parse_order, text_of
 from okws_celery.simulator.trading.matching import Resting, crossings, take_budget, take_lots
 from okws_celery.simulator.trading.orders import Order
@@ -61,8 +62,11 @@ class Floor:
         self._source = source
         self._instruments = instruments
         self._by_code = {one.code: one for one in instruments.values()}
-        self._woken = woken
+        self.woken = woken
+        self.filled: Callable[[Trader, Order], None] | None = None
+        """Called with each order that was filled to its end."""
         self._resting: dict[str, dict[Resting, tuple[Trader, Order]]] = {}
+        self._watchers: dict[str, Stream] = {}
         self._place = 0
 
     def instrument(self, given: Mapping[str, Any], *, by_code: bool) -> Instrument:
@@ -81,17 +85,21 @@ class Floor:
 
     # -- what traders ask for
 
-    def place(self, trader: Trader, given: Mapping[str, Any], one: Instrument) -> Order:
+    def place(self, trader: Trader, given: Mapping[str, Any], one: Instrument, *, algo_id: str = "") -> Order:
         """Take an order; it may be filled, or over, when this returns. Refused says why it is not taken."""
         asked = parse_order(given, one, hedged=trader.habits.hedged)
         engine = self._source.engine(one.inst_id)
-        self._check_price(engine, asked)
+        self._check_price(engine, asked.buys, asked.px)
         plan = self._plan(engine, asked)
+        if asked.in_quote and not plan:
+            raise Refused(51020)
+        closable = trader.closable(asked)
+        if closable is not None and closable < asked.size:
+            raise Refused(51169)
         amount = sum((size_of(one, lots) for _, lots in plan), Decimal(0)) if asked.in_quote else asked.size
-        self._check_closing(trader, asked)
-        order = trader.admit(asked, self._worst(engine, asked, plan), amount, self._now_ms())
+        order = trader.admit(asked, self._worst(engine, asked, plan), amount, self._now_ms(), algo_id)
         self._meet(trader, order, engine, plan)
-        self._woken(trader)
+        self.woken(trader)
         return order
 
     def cancel(self, trader: Trader, order: Order | None, source: str = "1") -> Order:
@@ -101,7 +109,7 @@ class Floor:
         self._leave(order)
         trader.close(order, "canceled", self._now_ms(), source)
         trader.tell(order)
-        self._woken(trader)
+        self.woken(trader)
         return order
 
     def amend(self, trader: Trader, order: Order | None, given: Mapping[str, Any]) -> Order:
@@ -118,6 +126,8 @@ class Floor:
             raise Refused(51000, name="newPx")
         if size < order.filled:
             raise Refused(51503)
+        engine = self._source.engine(one.inst_id)
+        self._check_price(engine, order.asked.buys, px)
         trader.amend(order, px, size, self._now_ms())
         self._leave(order)
         order.req_id, order.amend_result, order.amend_source = text_of(given, "reqId"), "0", "1"
@@ -126,11 +136,16 @@ class Floor:
         if not order.left:
             trader.close(order, "filled", self._now_ms())
             trader.tell(order)
+            self._was_filled(trader, order)
+            return order
+        levels = take_lots(engine.book, order.asked.buys, order.left_lots, px)
+        if levels and order.asked.ord_type in ("post_only", "rpi"):
+            trader.close(order, "canceled", self._now_ms(), "31")
+            trader.tell(order)
         else:
-            engine = self._source.engine(one.inst_id)
-            self._match(trader, order, engine, take_lots(engine.book, order.asked.buys, order.left_lots, px))
+            self._match(trader, order, engine, levels)
             self._rest(trader, order)
-        self._woken(trader)
+        self.woken(trader)
         return order
 
     # -- what happens on the exchange's side
@@ -145,12 +160,11 @@ class Floor:
         amount = min(order.left, number({"size": size}, "size")) if size else order.left
         if lots_of(one, amount) is None:
             raise Refused(51121)
-        trader.fill(order, str(engine.next_trade_id()), price, amount, "M", self._now_ms())
-        if order.resting is not None:
-            order.resting.lots = order.left_lots
-        if not order.is_live:
-            self._leave(order)
-        self._woken(trader)
+        closable = trader.closable(order.asked)
+        if closable is not None and closable < amount:
+            raise Refused(51169)
+        trader.fill(order, engine.next_trade_id(), price, amount, "M", self._now_ms())
+        self._was_filled(trader, order)
         return order
 
     # -- matching
@@ -168,10 +182,7 @@ class Floor:
         self._match(trader, order, engine, plan)
         if not order.is_live:
             return
-        if asked.in_quote and order.filled:
-            trader.close(order, "filled", now_ms)
-            trader.tell(order)
-        elif asked.ord_type in _AT_ONCE:
+        if asked.ord_type in _AT_ONCE:
             source = "13" if asked.ord_type == "fok" else "14"
             trader.close(order, "canceled", now_ms, source)
             trader.tell(order)
@@ -180,9 +191,26 @@ class Floor:
 
     def _match(self, trader: Trader, order: Order, engine: Engine, plan: list[tuple[int, int]]) -> None:
         one = order.one
-        for trade in engine.hit(order.asked.side, plan):
+        trades = engine.hit(order.asked.side, plan)
+        closes_later = order.asked.ord_type == "market" and trader.habits.late_close
+        for trade in trades:
             price, size = price_of(one, trade.price), size_of(one, trade.lots)
-            trader.fill(order, str(trade.trade_id), price, size, "T", self._now_ms())
+            ends = trade is trades[-1] and (order.asked.in_quote or size == order.left) and not closes_later
+            trader.fill(order, trade.trade_id, price, size, "T", self._now_ms(), ends=ends)
+        if closes_later and order.filled and (order.asked.in_quote or not order.left):
+            trader.close(order, "filled", self._now_ms())
+            trader.tell(order)
+        self._was_filled(trader, order)
+
+    def _was_filled(self, trader: Trader, order: Order) -> None:
+        """After a fill: an order that waits has less to wait for, one that is over leaves the book."""
+        if order.resting is not None:
+            order.resting.lots = order.left_lots
+        if not order.is_live:
+            self._leave(order)
+        if order.state == "filled" and self.filled is not None:
+            self.filled(trader, order)
+        self.woken(trader)
 
     def _rest(self, trader: Trader, order: Order) -> None:
         if not order.is_live or order.px is None:
@@ -192,7 +220,7 @@ class Floor:
         inst_id = order.one.inst_id
         if not self._resting.get(inst_id):
             self._resting[inst_id] = {}
-            self._source.watch(inst_id, self._stepped)
+            self._watchers[inst_id] = self._source.watch(inst_id, self._stepped)
         self._resting[inst_id][order.resting] = (trader, order)
 
     def _leave(self, order: Order) -> None:
@@ -202,30 +230,35 @@ class Floor:
         here = self._resting[order.one.inst_id]
         del here[resting]
         if not here:
-            self._source.unwatch(order.one.inst_id)
+            self._source.unwatch(self._watchers.pop(order.one.inst_id))
 
     def _stepped(self, engine: Engine) -> None:
         """The market has moved on: orders that its trades went through are filled, as makers."""
         here = self._resting.get(engine.one.inst_id, {})
         trades = engine.trades[engine.struck :]
         for crossing in crossings(here, trades) if trades else ():
-            self._made(*here[crossing.order], crossing.trade_id, crossing.lots, crossing.ts_ms)
+            if crossing.order in here:
+                self._made(*here[crossing.order], crossing.trade_id, crossing.lots, crossing.ts_ms)
         bid, ask = engine.book.bids.best, engine.book.asks.best
         for resting in [one for one in here if (one.px > ask if one.buys else one.px < bid)]:
             # The market came past it without a trade: whoever came meets it.
             levels = take_lots(engine.book, resting.buys, resting.lots, resting.px)
             for trade in engine.hit("buy" if resting.buys else "sell", levels, at=resting.px):
-                self._made(*here[resting], trade.trade_id, trade.lots, trade.ts_ms)
+                if resting in here:
+                    self._made(*here[resting], trade.trade_id, trade.lots, trade.ts_ms)
 
     def _made(self, trader: Trader, order: Order, trade_id: int, lots: int, ts_ms: int) -> None:
         """A resting order is filled, wholly or in part."""
-        assert order.resting is not None
-        assert order.price is not None
-        order.resting.lots -= lots
-        trader.fill(order, str(trade_id), order.price, size_of(order.one, lots), "M", ts_ms)
-        if not order.is_live:
-            self._leave(order)
-        self._woken(trader)
+        if not order.is_live or order.price is None:
+            return
+        size, closable = size_of(order.one, lots), trader.closable(order.asked)
+        if closable is not None:
+            size = min(size, closable)
+        if size:
+            trader.fill(order, trade_id, order.price, size, "M", ts_ms)
+            self._was_filled(trader, order)
+        else:
+            self.cancel(trader, order, "0")  # nothing is left to close
 
     # -- checks
 
@@ -243,25 +276,14 @@ class Floor:
             prices.append(asked.px)
         return price_of(asked.one, max(prices or [engine.last]))
 
-    def _check_price(self, engine: Engine, asked: Asked) -> None:
-        if asked.px is None:
+    def _check_price(self, engine: Engine, buys: bool, px: int | None) -> None:
+        if px is None:
             return
         most, least = engine.mark * _MOST_LIMIT[0] // 100, engine.mark * _MOST_LIMIT[1] // 100
-        if asked.buys and asked.px > most:
-            raise Refused(51137, price=plain(price_of(asked.one, most)))
-        if not asked.buys and asked.px < least:
-            raise Refused(51138, price=plain(price_of(asked.one, least)))
-
-    def _check_closing(self, trader: Trader, asked: Asked) -> None:
-        """Only what is open can be reduced, or closed in long_short_mode."""
-        one = asked.one
-        if one.is_spot:
-            return
-        closes = asked.reduce_only or ((asked.pos_side == "long") != asked.buys and asked.pos_side != "net")
-        if closes:
-            position = trader.positions.get((one.inst_id, asked.td_mode, asked.pos_side))
-            if position is None or position.closable(asked.buys) < asked.size:
-                raise Refused(51169)
+        if buys and px > most:
+            raise Refused(51137, price=plain(price_of(engine.one, most)))
+        if not buys and px < least:
+            raise Refused(51138, price=plain(price_of(engine.one, least)))
 
     def _now_ms(self) -> int:
         return self._source.clock.now_ms()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from okws_celery.simulator.trading.asked import text_of
 from okws_celery.simulator.trading.floor import Floor
+from okws_celery.simulator.trading.limits import TradingLimits
 from okws_celery.simulator.trading.orders import Order
 from okws_celery.simulator.trading.refusals import Refused
 from okws_celery.simulator.trading.trader import Trader
@@ -20,8 +21,9 @@ _MOST_ARGS = {"batch-orders": 20, "batch-cancel-orders": 20, "batch-amend-orders
 class Desk:
     """Carries out requests of traders, by WebSocket op or REST call, and answers item by item."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, limits: TradingLimits | None = None) -> None:
         self._floor = floor
+        self._limits = limits
 
     def answer(self, op: str, trader: Trader, said: Mapping[str, Any], now_s: float) -> dict[str, Any]:
         """The answer to a WebSocket request, at Unix time `now_s`."""
@@ -36,8 +38,6 @@ class Desk:
                 code, data = self.carry_out(op, trader, args, int(now_s * 1000), by_code=True)
         except Refused as refused:
             code, text = str(refused.code), str(refused)
-        if code in ("1", "2"):
-            text = "All operations failed" if code == "1" else "Partial operations failed"
         at_us = int(now_s * 1_000_000)
         first = {"id": said["id"], "op": op, "data": data, "code": code, "msg": text}
         return {**first, "inTime": str(at_us), "outTime": str(at_us + _TAKES_US)}
@@ -48,7 +48,8 @@ class Desk:
             raise Refused(60013)
         if len(args) > _MOST_ARGS.get(op, 1):
             raise Refused(60013)
-        check_exp_time(said.get("expTime"), now_s)
+        if "cancel" not in op:
+            check_exp_time(said.get("expTime"), now_s)
         return args
 
     def carry_out(
@@ -57,7 +58,12 @@ class Desk:
         """Do the op; gives the code of the whole (0 all done, 1 none, 2 some) and an answer for each item.
 
         `by_code` says that instruments are named by `instIdCode`, as they are by WebSocket; else by `instId`.
+        Refused (50011, 50061) for a request too many.
         """
+        if self._limits is not None:
+            self._limits.count(
+                trader, op, [_echo(one, "instId") or str(one.get("instIdCode")) for one in args], now_ms / 1000
+            )
         one_of = self._ONE[op.removeprefix("batch-").removesuffix("s")]
         data = [self._try(one_of, op, trader, given, now_ms, by_code) for given in args]
         return batch_code(data), data

@@ -94,8 +94,8 @@ class Order:
         mean = self.turnover / self.filled
         return mean if mean == mean.quantize(MONEY) else mean.quantize(MONEY)
 
-    def add(self, fill: Fill) -> None:
-        """Take over an execution."""
+    def add(self, fill: Fill, *, ends: bool) -> None:
+        """Take over an execution, after which the order is over or not."""
         self.last = fill
         self.fills.append(fill)
         self.filled += fill.size
@@ -104,5 +104,4 @@ class Order:
         self.fee_ccy = fill.fee_ccy
         self.pnl += fill.pnl
         self.u_ms = max(self.u_ms, fill.ts_ms)
-        done = not self.asked.in_quote and not self.left
-        self.state = "filled" if done else "partially_filled"
+        self.state = "filled" if ends else "partially_filled"

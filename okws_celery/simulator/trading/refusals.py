@@ -17,6 +17,7 @@ TEXTS = {
     51010: "You can't complete this request under your current account mode.",
     51016: "Client order ID already exists.",
     51020: "Your order should meet or exceed the minimum order amount.",
+    51065: "algoClOrdId already exists.",
     51121: "Order quantity must be a multiple of the lot size.",
     51137: "The highest price limit for buy orders is {price}.",
     51138: "The lowest price limit for sell orders is {price}.",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.trading.algos import Algo
 from okws_celery.simulator.trading.asked import Asked
 from okws_celery.simulator.trading.ledger import Ledger
 from okws_celery.simulator.trading.order_rows import fill_push_row, order_push_row
@@ -77,6 +78,9 @@ class Trader:
         """Open orders by ordId, oldest first."""
         self.done: dict[str, Order] = {}
         """Finished orders by ordId, in the order in which they ended."""
+        self.algos: dict[str, Algo] = {}
+        """Algo orders that wait, by algoId."""
+        self.algos_done: dict[str, Algo] = {}
         self.fills: deque[Fill] = deque(maxlen=_MOST_DONE)
         self.positions: dict[PositionKey, Position] = {}
         self.closed: deque[Position] = deque(maxlen=_MOST_DONE)
@@ -104,7 +108,20 @@ class Trader:
 
     def fee_rate(self, one: Instrument, exec_type: str) -> Decimal:
         """The rate of a maker (M) or taker (T), positive."""
-        return _FEES[self._vip][(0 if one.is_spot else 2) + (exec_type == "T")]
+        return self.fees(spot=one.is_spot)[exec_type == "T"]
+
+    def fees(self, *, spot: bool) -> tuple[Decimal, Decimal]:
+        """The rates of maker and taker."""
+        rates = _FEES[self._vip]
+        return (rates[0], rates[1]) if spot else (rates[2], rates[3])
+
+    def closable(self, asked: Asked) -> Decimal | None:
+        """How much an order that can only close may still close; None for one that may open."""
+        closes = asked.pos_side != "net" and (asked.pos_side == "long") != asked.buys
+        if asked.one.is_spot or not (closes or asked.reduce_only):
+            return None
+        position = self.positions.get((asked.one.inst_id, asked.td_mode, asked.pos_side))
+        return position.closable(asked.buys) if position else Decimal(0)
 
     def position(self, one: Instrument, margin_mode: str, side: str) -> Position:
         """The position of this kind, made at need."""
@@ -115,7 +132,7 @@ class Trader:
 
     # -- orders
 
-    def admit(self, asked: Asked, worst: Decimal, amount: Decimal, now_ms: int) -> Order:
+    def admit(self, asked: Asked, worst: Decimal, amount: Decimal, now_ms: int, algo_id: str = "") -> Order:
         """Accept an order and set aside what it may cost; Refused if that is not there, or the id is in use.
 
         `worst` is the price that it may come to, `amount` the base coin or contracts.
@@ -127,15 +144,28 @@ class Trader:
         ccy, cost = self._cost(asked, worst, amount)
         self.ledger.freeze(ccy, cost, now_ms)
         lever = "" if asked.one.is_spot else str(self.lever(asked.one.inst_id))
-        order = Order(asked, self.new_id(), now_ms, lever, asked.size, asked.px, u_ms=now_ms)
+        order = Order(asked, self.new_id(), now_ms, lever, asked.size, asked.px, u_ms=now_ms, algo_id=algo_id)
         order.frozen, order.frozen_ccy = cost, ccy
         self.live[order.ord_id] = order
         if asked.cl_ord_id:
             self._named[asked.cl_ord_id] = order
         return order
 
-    def fill(self, order: Order, trade_id: str, px: Decimal, size: Decimal, exec_type: str, ts_ms: int) -> Fill:
-        """An execution of an order: money moves, a position changes, and the listeners are told."""
+    def fill(
+        self,
+        order: Order,
+        trade_id: int,
+        px: Decimal,
+        size: Decimal,
+        exec_type: str,
+        ts_ms: int,
+        *,
+        ends: bool | None = None,
+    ) -> Fill:
+        """An execution of an order: money moves, a position changes, and the listeners are told.
+
+        `ends` says whether the order is over; by default it is when nothing is left of it.
+        """
         one, buys, ledger = order.one, order.asked.buys, self.ledger
         rate = self.fee_rate(one, exec_type)
         self._thaw(order, size, ts_ms, px)
@@ -149,17 +179,17 @@ class Trader:
             fee_ccy, fee = position.ccy, (notional(one, size, px) * rate).quantize(MONEY)
             pnl = position.trade(buys, size, px, ts_ms)
             position.fee += fee
-            position.trade_id = trade_id
+            position.trade_id = str(trade_id)
             ledger.move(fee_ccy, pnl, ts_ms)
             ledger.charge(fee_ccy, fee, ts_ms)
             self._hold(fee_ccy, ts_ms)
             self.told.positions[position.key] = None
             if not position.size:
                 self.closed.append(replace(position))
-        fill = Fill(order, trade_id, self.new_id(), px, size, exec_type, fee, fee_ccy, rate, pnl, ts_ms)
-        order.add(fill)
+        fill = Fill(order, str(trade_id), self.new_id(), px, size, exec_type, fee, fee_ccy, rate, pnl, ts_ms)
+        order.add(fill, ends=not order.asked.in_quote and size == order.left if ends is None else ends)
         self.fills.append(fill)
-        self.told.trades[one.inst_id, trade_id] = None
+        self.told.trades[one.inst_id, str(trade_id)] = None
         self.told.rows.append(Said("fills", fill_push_row(fill), one.index))
         self.tell(order, fill)
         if not order.is_live:
@@ -213,7 +243,7 @@ class Trader:
             if not asked.buys:
                 return one.base, amount
             return one.quote, asked.size if asked.in_quote else amount * worst
-        if asked.reduce_only:
+        if self.closable(asked) is not None:
             return settle_ccy(one), Decimal(0)
         position = self.positions.get((one.inst_id, asked.td_mode, asked.pos_side))
         opening = amount - min(amount, position.closable(asked.buys) if position else Decimal(0))
@@ -224,7 +254,7 @@ class Trader:
         """Give back what was set aside for so much of an order; None: for all of it."""
         share = order.frozen
         if size is not None and order.asked.in_quote:
-            share = min(share, size * px)
+            share = min(share, size * px if order.asked.buys else size)
         elif size is not None and size < order.left:
             share = (order.frozen * size / order.left).quantize(MONEY)
         self.ledger.release(order.frozen_ccy, share, now_ms)
