@@ -242,11 +242,12 @@ class Board:
 
     # -- states
 
-    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int) -> None:
-        """The exchange has subscribed this arg."""
+    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int, source: int) -> None:
+        """The exchange has subscribed this arg, on a link."""
         entry = self._by_arg.get(arg)
         if entry is None:
             return
+        entry.source = entry.source or source
         entry.heard = entry.tried = now_ms
         # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
         if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import selectors
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +17,7 @@ from okws_celery.feeds.route import BadPush
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
-from okws_celery.okx.login import HINTS, REFUSED_FOR_GOOD, Credentials, login_request
+from okws_celery.okx.login import Credentials
 from okws_celery.okx.messages import BadMessage, Event, Push, Reply, decode
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.board import Board, Entry
@@ -26,7 +25,10 @@ from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.link import Link, LinkLost, LinkState
 from okws_celery.session.links import Links
+from okws_celery.session.logins import Logins
+from okws_celery.session.logins import Owner as LoginOwner
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.parked import Parked
 from okws_celery.session.refill import Refill
 from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
@@ -39,7 +41,6 @@ from okws_celery.store.registry import Command
 __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
-_ALREADY_LOGGED_IN = 60031
 _WILL_CLOSE = 64008
 _KINDS_COUNTED = 100
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
@@ -49,14 +50,8 @@ _FIRST_PUSH_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Owner(Protocol):
+class Owner(LoginOwner, Protocol):
     """The session, as far as the exchange concerns it."""
-
-    def logged_in(self) -> None:
-        """The key is good."""
-
-    def login_refused(self, code: int, text: str, hint: str) -> None:
-        """The key will never do: the session is to end."""
 
     def unreachable(self) -> None:
         """A connection could not be made."""
@@ -99,6 +94,8 @@ class Exchange:
         self._sender = sender
         self._links = Links(name, endpoints, board)
         self._rest = rest
+        self._logins = Logins(name, credentials, rest, mailbox, clock, owner)
+        self._parked = Parked()
         self._refill = Refill(name, rest, mailbox, clock, board, batch, candles, self._is_live, self._listed)
         self._leaving: dict[Arg, str] = {}
         # Topics that are acknowledged and whose callers wait for the first push, and until when.
@@ -276,7 +273,7 @@ class Exchange:
 
     def _drive(self, link: Link) -> None:
         if link.wants_login and not link.logged_in and self._credentials is not None:
-            link.login(login_request(self._credentials, time.time()), self._clock.now)
+            self._logins.send(link)
         elif link.subscriptions.touched or link.subscriptions.due(self._clock.now):
             for request in link.subscriptions.requests(self._clock.now):
                 _log.debug("session %s, /%s: sends %s", self._name, link.path, request)
@@ -313,6 +310,7 @@ class Exchange:
     def _connected(self, link: Link, attempt: int, ws: websocket.WebSocket) -> None:
         if link.attempt == attempt and link.state is LinkState.CONNECTING:
             link.opened(ws, self._clock.now)
+            self._logins.connected()
         elif ws.sock is not None:
             ws.sock.close()
 
@@ -360,6 +358,8 @@ class Exchange:
                 broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
                 if broken is not None:
                     self._renew(link, broken)
+                if self._parked:
+                    self._try_again(self._parked.heard(message))
             elif type(message) is Event:
                 self._event(link, message, frame)
         except (BadMessage, BadPush) as problem:
@@ -397,9 +397,10 @@ class Exchange:
                 arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))
                 self._apply(link, link.subscriptions.acknowledged(event, arg))
             case "login":
-                self._logged_in(link)
+                self._logins.acknowledged(link)
             case "error" if link.state is LinkState.LOGIN and not event.id:
-                self._login_failed(link, event)
+                if self._logins.refused(link, event):
+                    self._wait_for_clock(link)
             case "error":
                 self._apply(link, link.subscriptions.failed(event, self._clock.now))
             case "channel-conn-count-error":
@@ -414,20 +415,10 @@ class Exchange:
                 self._count(f"event {event.kind}")
         self._batch.publish(self._events, frame)
 
-    def _logged_in(self, link: Link) -> None:
-        link.login_acknowledged()
-        link.held_open = False
-        self._owner.logged_in()
-
-    def _login_failed(self, link: Link, event: Event) -> None:
-        if event.code == _ALREADY_LOGGED_IN:
-            self._logged_in(link)
-            return
-        hint = HINTS.get(event.code, "")
-        if event.code in REFUSED_FOR_GOOD:
-            self._owner.login_refused(event.code, event.text, hint)
-            return
-        raise LinkLost(f"login: {event.code} {event.text} {hint}".rstrip())
+    def _wait_for_clock(self, link: Link) -> None:
+        link.shut()
+        link.not_before = self._logins.measuring_until
+        self._apply(link, link.subscriptions.link_down(), "the clock is measured")
 
     def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
         for change in self._links.concern(link, changes):
@@ -435,11 +426,13 @@ class Exchange:
             text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
             match change.kind:
                 case "live":
-                    self._board.acknowledged(self._batch, change.arg, self._clock.ms)
+                    self._board.acknowledged(self._batch, change.arg, self._clock.ms, link.serial)
                     self._first_push[text] = self._clock.now + _FIRST_PUSH_S
                 case "refused":
                     self._first_push.pop(text, None)
                     self._refill.left(text)
+                    if entry is not None:
+                        self._parked.refused(entry.topic)
                     self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
                     self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
                     _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
@@ -457,7 +450,15 @@ class Exchange:
         return any(link.path == path and link.subscriptions.state(arg) is State.LIVE for link in self._links.every())
 
     def _listed(self, inst_ids: tuple[str, ...]) -> None:
-        pass
+        self._try_again(self._parked.listed(inst_ids))
+
+    def _try_again(self, texts: list[str]) -> None:
+        """These topics were refused, and what they are about is listed by now."""
+        for text in texts:
+            entry = self._board.get(text)
+            if entry is not None and entry.state == "refused":
+                self.ask_for(entry)
+                self._refill.joined(entry)
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))

@@ -47,8 +47,8 @@ class RestClient:
     ) -> None:
         self.offset_s = 0.0
         """By how much the exchange's clock was ahead of ours when it was last measured, s; 0 before."""
-        self.measured = False
-        """Whether it was measured at all."""
+        self.measured_at: float | None = None
+        """When that was, by time.monotonic(); None before."""
         self._registry = registry
         self._endpoints = endpoints
         self._credentials = credentials
@@ -87,7 +87,7 @@ class RestClient:
             raise RestError(f"REST at {self._endpoints.rest_url}: its time was not understood") from None
         # The answer says the time of its middle, as far as we know.
         self.offset_s = server_s - (at + took_s / 2)
-        self.measured = True
+        self.measured_at = time.monotonic()
         return self.offset_s
 
     def close(self) -> None:

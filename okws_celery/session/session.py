@@ -26,6 +26,7 @@ from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
+from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
@@ -139,7 +140,7 @@ class Session:
         self._status = ""
         self._connected_once = False
         self._started_ms = self._clock.ms
-        self._seen_before: dict[str, int] = {}
+        self._inherited = Inherited(self._data)
         self._after_flush: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
@@ -221,7 +222,7 @@ class Session:
 
     def _begin(self) -> None:
         self._begun = True
-        self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
+        self._inherited.ask(self._batch)
         self._desired.look(self._batch)
         if self._plan.credentials is not None:
             self._exchange.prove_login()
@@ -326,10 +327,6 @@ class Session:
         elif self._begun:
             self._desired.look(self._batch)
 
-    def _was_seen(self, reply: Any) -> None:
-        if isinstance(reply, list):
-            self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
-
     def _registry_says(self, what: str) -> None:
         match what:
             case "vanished":
@@ -355,7 +352,7 @@ class Session:
             self._waiters.settle(self._batch, text, "subscribe", problem.answer())
             return
         entry = self._board.add(self._batch, topic, self._clock.ms)
-        self._board.restore(self._batch, entry, self._seen_before.pop(text, 0))
+        self._board.restore(self._batch, entry, *self._inherited.take(topic))
         self._exchange.join(topic)
 
     def _leave(self, entry: Entry) -> None:
