@@ -148,6 +148,7 @@ class Exchange:
             case State.PARKED | None:
                 self._board.pending(self._batch, entry, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
+                self._refill.joined(entry)
 
     def fetch_again(self) -> None:
         """Redis was emptied on purpose: ask REST anew for what the topics begin with."""
@@ -428,7 +429,6 @@ class Exchange:
             entry = self._board.get(text)
             if entry is not None and entry.state == "refused":
                 self.ask_for(entry)
-                self._refill.joined(entry)
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))
