@@ -152,6 +152,7 @@ class Exchange:
             case State.PARKED | None:
                 self._board.pending(self._batch, entry, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
+                self._refill.joined(entry)
 
     def send(self, command: Command) -> None:
         """Carry out an op on the link that it belongs to, which is opened and logged in for it."""
@@ -458,7 +459,6 @@ class Exchange:
             entry = self._board.get(text)
             if entry is not None and entry.state == "refused":
                 self.ask_for(entry)
-                self._refill.joined(entry)
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))
