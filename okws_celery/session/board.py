@@ -4,7 +4,7 @@ state     event                                 next
 pending   acknowledged, or a first push         live      (books: with the first snapshot)
 live      link lost, book broken, late error    stale     STALE and an open GAP are announced
 live      silent longer than it legally can be  stale     the same, and it is subscribed again
-stale     acknowledged again, or a push         live      LIVE; the first row closes the GAP
+stale     acknowledged again, or a push         live      LIVE; the back-fill or the first row closes the GAP
 any       refused for good                      refused
 """
 
@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 
 from okws_celery.feeds import feed_of
-from okws_celery.feeds.route import Feed, Limits, Route
+from okws_celery.feeds.ledger import Ledger
+from okws_celery.feeds.route import Feed, Limits, Refillable, Route
+from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
@@ -55,6 +57,20 @@ class Entry:
     gap_from: int = -1
     """Exchange ms of the last row before the gap that is open; -1: none is."""
     gap_reason: str = ""
+    refilling: bool = False
+    """REST is asked for what is missing: its answer closes the gap, not the next row."""
+    mark: Any = None
+    """How far the feed's rows are known to be in Redis, if it can be filled from REST."""
+
+    refillable: Refillable | None = field(init=False)
+    """The feed, if what it missed can be put in before what came since."""
+
+    def __post_init__(self) -> None:
+        self.refillable = self.feed if isinstance(self.feed, Refillable) else None
+
+
+def _nobody(entry: Entry, whole: bool) -> None:
+    pass
 
 
 class Board:
@@ -71,6 +87,9 @@ class Board:
         self._by_spelling: dict[bytes, tuple[Entry | None, str]] = {}
         self._touched: dict[Entry, None] = {}
         self._under_way: list[tuple[Entry, int]] = []
+        self._ledgers: dict[str, Ledger] = {}
+        self.on_missing: Callable[[Entry, bool], None] = _nobody
+        """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
         self.pushes = 0
         self.unrouted = 0
 
@@ -92,7 +111,10 @@ class Board:
 
     def add(self, batch: Batch, topic: Topic, now_ms: int) -> Entry:
         """Begin with a topic: nothing is known of it yet."""
-        feed = feed_of(Route(topic, self._base, self._rows, self._limits))
+        route = Route(topic, self._base, self._rows, self._limits)
+        feed = feed_of(route)
+        if isinstance(feed, StateFeed):
+            feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
         entry = Entry(topic, feed)
         self._entries[topic.text] = self._by_arg[topic.arg] = entry
         self._by_spelling.clear()
@@ -109,10 +131,18 @@ class Board:
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
 
-    def restore(self, batch: Batch, entry: Entry, seen_ms: int) -> None:
-        """A topic that another holder of this session had: what came since it was last seen is missing."""
-        if seen_ms > 0:
+    def restore(self, batch: Batch, entry: Entry, seen_ms: int, open_gap: tuple[int, str] | None = None) -> None:
+        """A topic that another holder of this session had: what came since it was last seen is missing.
+
+        With the time from which on the earlier holder announced a gap that is still open, if it did.
+        """
+        if open_gap is not None:
+            entry.gap_from, entry.gap_reason = open_gap
+        elif seen_ms > 0:
             self._open_gap(batch, entry, "taken over", seen_ms)
+        else:
+            return
+        self.on_missing(entry, False)
 
     # -- data
 
@@ -138,14 +168,12 @@ class Board:
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
         entry.renewed = False
-        self._touched[entry] = None
         if self._pushes and (source == entry.source or feed.first_ts):
             batch.publish(channel, frame)
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
-        if entry.gap_from >= 0 and feed.first_ts:
-            self._close_gap(batch, entry, feed.first_ts)
+        self.resumed(batch, entry)
         if feed.live:
             self._live(batch, entry, now_ms)
         elif entry.state == "live":
@@ -153,29 +181,54 @@ class Board:
             self._stale(batch, entry, "crossed", now_ms)
         return None
 
+    def resumed(self, batch: Batch, entry: Entry) -> None:
+        """Rows of a topic were written: they close a gap that nothing else will close."""
+        self._touched[entry] = None
+        if entry.gap_from >= 0 and entry.feed.first_ts and not entry.refilling:
+            self._close_gap(batch, entry, entry.feed.first_ts)
+
+    def refilled(self, batch: Batch, entry: Entry, *, complete: bool, first_ts: int) -> None:
+        """Rows of REST were written, the oldest news among them of `first_ts`; they fill a gap, or its end."""
+        entry.refilling = False
+        if entry.gap_from >= 0 and (complete or first_ts):
+            self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
+        self.resumed(batch, entry)
+
     def flushed(self) -> Callable[[], None]:
         """What to call when everything written up to now is known to be in Redis."""
         touched = self._under_way = [(entry, entry.feed.last_ts) for entry in self._touched]
+        marks = [(entry, feed.mark()) for entry in self._touched if (feed := entry.refillable)]
+        logged = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
         self._touched.clear()
 
         def confirm() -> None:
             self._under_way = []
             for entry, last_ts in touched:
                 entry.written_ts = last_ts
+            for entry, mark in marks:
+                entry.mark = mark
+            for ledger, count in logged:
+                ledger.confirm(count)
 
         return confirm
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        self._announce(batch, dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched)), reason)
+        lost = dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched))
+        self._announce(batch, lost, reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
         """Redis may have forgotten everything: say so of every topic, and write again what is remembered."""
-        self._announce(batch, self._entries.values(), reason)
+        self._announce(batch, self._entries.values(), reason, whole=True)
 
-    def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str) -> None:
+    def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str, *, whole: bool) -> None:
         for entry in entries:
             self._open_gap(batch, entry, reason, entry.written_ts)
+            if (feed := entry.refillable) and entry.mark is not None:
+                feed.undo(entry.mark)
+            self.on_missing(entry, whole)
+        for ledger in self._ledgers.values():
+            ledger.again(batch)
         self._touched.clear()
         self._under_way = []
         self.rewrite(batch)
@@ -226,6 +279,7 @@ class Board:
         if entry is not None and source in (0, entry.source):
             entry.feed.interrupted(batch)
             self._stale(batch, entry, reason, now_ms)
+            self.on_missing(entry, False)
 
     def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
         """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
@@ -242,6 +296,7 @@ class Board:
             if entry.state == "live" and silent_s > silence_s:
                 entry.feed.interrupted(batch)
                 self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
+                self.on_missing(entry, False)
                 again.append(entry)
             elif (
                 entry.state in ("stale", "pending") and entry.tried and (now_ms - entry.tried) / 1000 > _retry_s(entry)
@@ -285,7 +340,9 @@ class Board:
                 entry.source = source
                 return True
             return False
-        return entry.topic.channel.kind in (Kind.LOG, Kind.STATE)
+        kind = entry.topic.channel.kind
+        # Pages of two links' snapshots must not be mixed.
+        return kind is Kind.LOG or (kind is Kind.STATE and push.event_type != "snapshot")
 
     def _find(self, spelling: bytes) -> tuple[Entry | None, str]:
         """The topic that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
@@ -319,7 +376,7 @@ class Board:
         if entry.state not in ("live", "pending"):
             return
         entry.tried = now_ms
-        self._open_gap(batch, entry, reason, entry.feed.last_ts)
+        self._open_gap(batch, entry, reason, entry.feed.last_ts or (entry.since if _tells_events(entry) else 0))
         self._set(batch, entry, "stale", reason, now_ms)
         self.event(batch, {"op": "STALE", "topic": entry.topic.text, "reason": reason})
 
@@ -329,18 +386,20 @@ class Board:
             entry.gap_from, entry.gap_reason = from_ts, reason
             self._gap(batch, entry, None)
 
-    def _close_gap(self, batch: Batch, entry: Entry, first_ts: int) -> None:
-        self._gap(batch, entry, first_ts)
+    def _close_gap(self, batch: Batch, entry: Entry, first_ts: int, *, filled: bool = False) -> None:
+        self._gap(batch, entry, first_ts, filled=filled)
         entry.gap_from = -1
 
-    def _gap(self, batch: Batch, entry: Entry, to_ts: int | None) -> None:
-        gap = {
+    def _gap(self, batch: Batch, entry: Entry, to_ts: int | None, *, filled: bool = False) -> None:
+        gap: dict[str, Any] = {
             "op": "GAP",
             "topic": entry.topic.text,
             "from": entry.gap_from,
             "to": to_ts,
             "reason": entry.gap_reason,
         }
+        if filled:
+            gap["filled"] = True
         text = json.dumps(gap, separators=(",", ":"))
         batch.write("XADD", self._data.gaps, "MAXLEN", "~", _GAPS_KEPT, "*", "data", text)
         batch.publish(self._data.event, text)
@@ -354,6 +413,11 @@ class Board:
         if entry.reason:
             told["reason"] = entry.reason
         batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))
+
+
+def _tells_events(entry: Entry) -> bool:
+    """Whether something can be missing where nothing has come before: an order that was placed and filled meanwhile."""
+    return entry.topic.channel.name in ("orders", "orders-algo")
 
 
 def _retry_s(entry: Entry) -> int:

@@ -17,8 +17,22 @@ from typing import Any, Protocol
 from okws_celery.okx.login import sign
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import Account, Accounts
+from okws_celery.simulator.trading.operations import Desk
 
-__all__ = ["TEXTS", "Conversation", "Counts", "Offer", "Policy", "Refusal", "Request", "Step", "Then", "Venue", "named"]
+__all__ = [
+    "LOGIN_VALID_S",
+    "TEXTS",
+    "Conversation",
+    "Counts",
+    "Offer",
+    "Policy",
+    "Refusal",
+    "Request",
+    "Step",
+    "Then",
+    "Venue",
+    "named",
+]
 
 REQUESTS_PER_HOUR = 480
 CONNECTIONS_PER_CHANNEL = 30
@@ -179,7 +193,12 @@ class Conversation:
     accounts: Accounts
     policy: Policy
     counts: Counts
+    desk: Desk
     limits: bool = True
+    demo: bool = False
+    """Whether the client has connected to the demo environment."""
+    login_closes: bool = False
+    """Whether a refused login ends the connection."""
     account: Account | None = None
     subscribed: dict[Arg, Offer] = field(default_factory=dict)
     established: bool = False
@@ -203,7 +222,7 @@ class Conversation:
         if request_id != "" and not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
             return request, [self._error(60033, "", name="id")]
         if op in _TRADING:
-            return request, [self._trading(op, request_id)]
+            return request, [self._trading(op, said, request_id, now_s)]
         if op not in ("subscribe", "unsubscribe", "login"):
             return request, [self._error(60019, request_id, op=op)]
         if self._too_frequent(now_s):
@@ -262,6 +281,8 @@ class Conversation:
         return [Step(text, Then.UNSUBSCRIBED, "unsubscribe", found.arg)]
 
     def _login(self, said: dict[str, Any], request_id: str, now_s: float) -> Step:
+        if "apiKey" in said and "token" in said:
+            return self._login_error(60026, request_id)
         for name in ("apiKey", "passphrase", "timestamp", "sign"):
             value = said.get(name)
             if value in (None, ""):
@@ -275,6 +296,8 @@ class Conversation:
         account = self.accounts.find(api_key)
         if account is None:
             return self._login_error(60032 if _UUID.fullmatch(api_key.lower()) else 60005, request_id)
+        if account.demo != self.demo:
+            return self._login_error(50101, request_id)
         if said["passphrase"] != account.key.passphrase:
             return self._login_error(60024, request_id)
         if not re.fullmatch(r"\d{9,11}(\.\d+)?", timestamp):
@@ -288,11 +311,14 @@ class Conversation:
         text = _dump({"event": "login", "code": "0", "msg": "", "connId": self.conn_id})
         return Step(text, Then.LOGGED_IN, "login", account=account)
 
-    def _trading(self, op: str, request_id: str) -> Step:
+    def _trading(self, op: str, said: dict[str, Any], request_id: str, now_s: float) -> Step:
         if self.path != _TRADING[op]:
             return self._error(60028, request_id)
-        code, text = ("60011", TEXTS[60011]) if self.account is None else ("50001", "Service temporarily unavailable.")
-        return Step(_dump({"id": request_id, "op": op, "data": [], "code": code, "msg": text}), op=op)
+        if not request_id:
+            return self._error(60027, "", name="id")
+        if self.account is None:
+            return Step(_dump({"id": request_id, "op": op, "data": [], "code": "60011", "msg": TEXTS[60011]}), op=op)
+        return Step(_dump(self.desk.answer(op, self.account.trader, said, now_s)), op=op)
 
     # -- what stands behind an ack
 
@@ -370,7 +396,7 @@ class Conversation:
 
     def _login_refused(self, refusal: Refusal, request_id: str) -> Step:
         said = self._event("error", request_id, msg=refusal.text, code=str(refusal.code))
-        return Step(said, Then.LOGIN_REFUSED, "login", close=refusal.close)
+        return Step(said, Then.LOGIN_REFUSED, "login", close=refusal.close or (4001 if self.login_closes else 0))
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

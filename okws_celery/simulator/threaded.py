@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
+from okws_celery.errors import BadCommand
 from okws_celery.okx.login import Credentials
 from okws_celery.simulator.needs import needed
 
 with needed():
+    from okws_celery.simulator.account_side import account_state, perform
     from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
+    from okws_celery.simulator.load import Load
     from okws_celery.simulator.server import Server
 
-from okws_celery.simulator.accounts import DEFAULT_KEY
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, AccountSetup
 from okws_celery.simulator.faults import Fault, arg_of, parse_fault
 from okws_celery.simulator.frames import TEXT, frame
+from okws_celery.simulator.load_plan import parse_plan
 from okws_celery.simulator.replay import parse_pace
 
 __all__ = ["LiveConnection", "Simulator"]
@@ -47,10 +51,13 @@ class Simulator:
         with Simulator(seed=1, limits=False) as sim:
             ...connect to sim.ws_url + "/public"
 
-    `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor. `tls` is (certificate, key), paths of
-    PEM files. `speed` makes the market's time run faster. `checksums` fills the field that OKX now leaves 0. `idle_s`
-    is the silence after which OKX closes a connection. `demo` gives the instruments the codes that they have in demo
-    trading.
+    `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor, and again with `loop`. `tls` is
+    (certificate, key), paths of PEM files. `speed` makes the market's time run faster. `load` turns the load mode on:
+    {"rate": messages a second, "mix": {channel: share}, "instruments": number}. `demo` makes it the demo environment,
+    in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
+    0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
+    connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
+    subscriptions (4009 and 4008, 0: no limit).
     """
 
     def __init__(
@@ -60,12 +67,19 @@ class Simulator:
         limits: bool = True,
         replay: str | Any | None = None,
         pace: str | float = "recorded",
+        loop: bool = False,
+        load: Mapping[str, Any] | None = None,
         speed: float = 1.0,
         tls: tuple[str, str] | None = None,
-        api_keys: Iterable[Credentials] = (DEFAULT_KEY,),
-        checksums: bool = False,
-        idle_s: float = 30.0,
+        api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
+        demo_keys: Iterable[Credentials | AccountSetup] = (DEMO_KEY,),
         demo: bool = False,
+        checksums: bool = False,
+        deflate: bool = True,
+        idle_s: float = 30.0,
+        login_closes: bool = False,
+        most_on_one: int = 0,
+        most_in_all: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -75,10 +89,17 @@ class Simulator:
             replay=str(replay) if replay else "",
             pace=parse_pace(pace),
             speed=speed,
+            loop=loop,
+            load=None if load is None else parse_plan(load),
             api_keys=tuple(api_keys),
-            checksums=checksums,
-            idle_s=idle_s,
+            demo_keys=tuple(demo_keys),
             demo=demo,
+            checksums=checksums,
+            deflate=deflate,
+            idle_s=idle_s,
+            login_closes=login_closes,
+            most_on_one=most_on_one,
+            most_in_all=most_in_all,
         )
         self._server = Server(options, host, port, (str(tls[0]), str(tls[1])) if tls else None)
         self._thread = threading.Thread(target=self._run, name="okx-simulator", daemon=True)
@@ -128,6 +149,11 @@ class Simulator:
     def ws_url(self) -> str:
         """Base of the WebSocket URLs, as OKWS_WS_URL takes it."""
         return self._server.ws_url
+
+    @property
+    def v3_url(self) -> str:
+        """The URL of the v3 API, which plays recordings of it."""
+        return self._server.v3_url
 
     @property
     def rest_url(self) -> str:
@@ -187,7 +213,19 @@ class Simulator:
         """What `GET /control/state` says."""
         return self._call(self._exchange.state)
 
+    def load_state(self) -> dict[str, Any]:
+        """What `GET /control/load` says: what was asked for in load mode, and what was sent. Times are Unix us."""
+        return self._call(self._load.state)
+
     # -- what should happen
+
+    def load(self, **plan: Any) -> None:
+        """In load mode: send at another `rate`, or in another `mix`, from now on."""
+        self._call(lambda: self._load.set_plan(parse_plan(plan, self._load.plan)))
+
+    def burst(self, messages: int) -> None:
+        """In load mode: send so many messages as fast as they are read. Returns at once; `load_state` tells the end."""
+        self._call(lambda: self._load.burst(messages))
 
     def fault(self, name: str, **parameters: Any) -> Fault:
         """Misbehave: names and parameters are those of the table in `okws_celery.simulator.faults`.
@@ -197,7 +235,7 @@ class Simulator:
         fault = parse_fault({"fault": name, **parameters})
 
         def apply() -> None:
-            met = self._exchange.apply(fault)
+            met = self._exchange.trouble.apply(fault)
             if not fault.stands:
                 fault.hits = met
 
@@ -206,7 +244,7 @@ class Simulator:
 
     def end_fault(self, fault: Fault) -> None:
         """End one standing fault."""
-        self._call(lambda: self._exchange.end_fault(fault))
+        self._call(lambda: self._exchange.trouble.end(fault))
 
     def clear_faults(self) -> None:
         """End all standing faults."""
@@ -228,6 +266,30 @@ class Simulator:
             return len(met)
 
         return self._call(send)
+
+    def place(self, *, account: str = "", times: int = 1, **order: Any) -> list[str]:
+        """Place orders for an account on the exchange's side; gives their ordIds.
+
+        Parameters are REST's (instId, side, ordType, sz, px, ...); by default a limit order to buy a little BTC-USDT,
+        1 % away from the market. The account is named by its API key, and is the first one by default.
+        """
+        return self._call(lambda: perform(self._exchange, {"account": account, "place": order, "times": times}))
+
+    def fill(self, ord_id: str, sz: str = "", px: str = "", *, account: str = "") -> None:
+        """Fill an open order on the exchange's side: wholly and at its own price, if not said otherwise."""
+        self._call(lambda: perform(self._exchange, {"account": account, "fill": ord_id, "sz": sz, "px": px}))
+
+    def cancel(self, ord_id: str, *, account: str = "", source: str = "1") -> None:
+        """Cancel an open order on the exchange's side; `source` is OKX's cancelSource."""
+        self._call(lambda: perform(self._exchange, {"account": account, "cancel": ord_id, "source": source}))
+
+    def push(self, channel: str, *rows: dict[str, Any], account: str = "") -> None:
+        """Push rows, as they are, to who listens to a private channel of an account, in one write."""
+        self._call(lambda: perform(self._exchange, {"account": account, "push": channel, "rows": list(rows)}))
+
+    def account(self, account: str = "") -> dict[str, Any]:
+        """Balances, open orders and positions of an account, as REST shows them."""
+        return self._call(lambda: account_state(self._exchange, account))
 
     def drop(self, path: str = "", how: str = "fin", conn: str = "") -> int:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""
@@ -253,6 +315,12 @@ class Simulator:
         self._wait(self._server.listen(True))
 
     # -- the thread
+
+    @property
+    def _load(self) -> Load:
+        if self._exchange.load is None:
+            raise BadCommand("this simulator is not in load mode: Simulator(load={...}) is")
+        return self._exchange.load
 
     @property
     def _exchange(self) -> Exchange:
