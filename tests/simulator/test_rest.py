@@ -247,11 +247,13 @@ def test_instruments_of_every_type(sim: Simulator) -> None:
 def test_a_change_of_terms_is_pushed_and_in_rest(sim: Simulator) -> None:
     """`instruments` has no list at first; what it says later of an instrument REST says too."""
     with Talk(sim.ws_url + "/public") as talk:
+        before = {one["instId"]: one for one in get(sim, "public/instruments?instType=SPOT")["data"]}
         talk.subscribe({"channel": "instruments", "instType": "SPOT"})
         assert sim.ask("instruments") == 1
         row = talk.push("instruments")["data"][0]
         (now,) = get(sim, f"public/instruments?instType=SPOT&instId={row['instId']}")["data"]
         assert {**now, **row} == now
+        assert now["maxMktSz"] != before[row["instId"]]["maxMktSz"]
         assert set(now) - set(row) == {"tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct"}
 
 
