@@ -20,6 +20,7 @@ from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.messages import BadMessage, Event, Push, Reply, decode
 from okws_celery.okx.topics import Arg, Topic
+from okws_celery.session.better_books import better, in_the_way, usual
 from okws_celery.session.board import Board, Entry
 from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
@@ -110,26 +111,49 @@ class Exchange:
         link = self._links.of("private")
         link.held_open = link.wants_login = True
 
-    def join(self, topic: Topic) -> None:
-        """Subscribe a topic that is on the board."""
+    def spelled(self, topic: Topic) -> Topic:
+        """A topic as this session subscribes it."""
+        return topic if self._credentials is None else better(topic, self._board)
+
+    def join(self, entry: Entry) -> None:
+        """Subscribe a topic that is on the board, with all that its data come from."""
+        topic = entry.topic
         if topic.arg in self._leaving:
             self._gone(self._leaving.pop(topic.arg))  # it will be left and subscribed again
         if topic.channel.login and self._credentials is None:
             self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
             return
-        link = self._links.of(topic.channel.path)
-        link.wants_login = link.wants_login or topic.channel.login
-        link.subscriptions.want(topic.arg, self._clock.now)
-        # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
-        link.subscriptions.renew(topic.arg)
-        entry = self._board.get(topic.text)
-        if entry is not None:
-            self._refill.joined(entry)
+        for other in in_the_way(topic, self._board):
+            self._fall_back(other)
+        for source in topic.sources:
+            self._want(entry, source)
+        self._refill.joined(entry)
+
+    def _want(self, entry: Entry, source: Topic) -> None:
+        link = self._links.of(source.channel.path)
+        link.wants_login = link.wants_login or source.channel.login
+        state = link.subscriptions.state(source.arg)
+        link.subscriptions.want(source.arg, self._clock.now)
+        if not self._board.shared(source.arg):
+            # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
+            link.subscriptions.renew(source.arg)
+        elif state is State.LIVE:
+            self._board.share(self._batch, entry, source.arg, self._clock.ms)
+        elif state is State.PARKED:
+            for other in self._board.of_arg(source.arg):
+                self._board.pending(self._batch, other, self._clock.ms)
 
     def leave(self, topic: Topic) -> None:
-        """Unsubscribe a topic that was taken off the board."""
+        """Unsubscribe a topic that was taken off the board; what other topics have as well stays subscribed."""
         self._refill.left(topic.text)
-        if self._links.of(topic.channel.path).subscriptions.unwant(topic.arg):
+        gone = True
+        for source in topic.sources:
+            if self._board.uses(source.arg):
+                continue
+            at_once = self._links.of(source.channel.path).subscriptions.unwant(source.arg)
+            if source.arg == topic.arg:
+                gone = at_once
+        if gone:
             self._gone(topic.text)
         else:
             self._leaving[topic.arg] = topic.text
@@ -150,7 +174,8 @@ class Exchange:
             case State.LIVE:
                 self._first_push.setdefault(topic.text, self._clock.now + _FIRST_PUSH_S)
             case State.PARKED | None:
-                self._board.pending(self._batch, entry, self._clock.ms)
+                for other in self._board.of_arg(topic.arg):
+                    self._board.pending(self._batch, other, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
                 self._refill.joined(entry)
 
@@ -423,28 +448,43 @@ class Exchange:
 
     def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
         for change in self._links.concern(link, changes):
-            entry = self._board.of_arg(change.arg)
-            text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
+            texts = [entry.topic.text for entry in self._board.of_arg(change.arg)]
             match change.kind:
                 case "live":
                     self._board.acknowledged(self._batch, change.arg, self._clock.ms, link.serial)
-                    self._first_push[text] = self._clock.now + _FIRST_PUSH_S
+                    self._first_push |= dict.fromkeys(texts, self._clock.now + _FIRST_PUSH_S)
                 case "refused":
-                    self._first_push.pop(text, None)
-                    self._refill.left(text)
-                    if entry is not None:
-                        self._parked.refused(entry.topic)
-                    self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
-                    self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
-                    _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
+                    self._refused(change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
                     source = link.serial if change.kind == "broken" else 0
                     self._board.broken(self._batch, change.arg, why, self._clock.ms, source)
                 case "gone":
-                    self._gone(self._leaving.pop(change.arg, text))
+                    for text in [self._leaving.pop(change.arg)] if change.arg in self._leaving else texts:
+                        self._gone(text)
                 case _:
                     raise AssertionError(change.kind)
+
+    def _refused(self, change: Change) -> None:
+        _log.warning("session %s: %s refused: %d %s", self._name, dict(change.arg), change.code, change.text)
+        self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
+        for entry in self._board.of_arg(change.arg):
+            text = entry.topic.text
+            self._first_push.pop(text, None)
+            if usual(entry.topic) is not entry.topic:
+                self._fall_back(entry)
+                continue
+            self._refill.left(text)
+            self._parked.refused(entry.topic)
+            self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
+
+    def _fall_back(self, entry: Entry) -> None:
+        """What a login may give is not given to this account, or not beside another topic."""
+        left = entry.topic
+        self._board.turn_to(self._batch, entry, usual(left), self._clock.ms)
+        if not self._board.uses(left.arg):
+            self._links.of(left.channel.path).subscriptions.unwant(left.arg)
+        self._want(entry, entry.topic.v5)
 
     def _is_live(self, entry: Entry) -> bool:
         arg, path = entry.topic.arg, entry.topic.channel.path

@@ -53,7 +53,7 @@ class Inherited:
         seen, since = self._seen.pop(topic.text, 0), self._live_since.pop(topic.text, 0)
         gap = self._gaps.pop(topic.text, None)
         # Of orders, silence says that none was placed as long as somebody listened.
-        seen = seen or (since if topic.channel.name in ("orders", "orders-algo") else 0)
+        seen = seen or (since if topic.v5.channel.name in ("orders", "orders-algo") else 0)
         return seen, gap if seen else None
 
     def _was_seen(self, reply: Any) -> None:

@@ -210,7 +210,7 @@ def _instruments(get: Get, inst_type: str, families: list[str]) -> tuple[list[by
 
 def asked_topic(topic: Topic) -> Topic:
     """The topic by which the exchange knows what a user's topic is about."""
-    return topic
+    return topic.v5
 
 
 def _families_of(inst_ids: Iterable[str]) -> set[str]:

@@ -347,13 +347,13 @@ class Session:
 
     def _join(self, text: str) -> None:
         try:
-            topic = parse_topic(text, stored=True)
+            topic = self._exchange.spelled(parse_topic(text, stored=True))
         except BadCommand as problem:
             self._waiters.settle(self._batch, text, "subscribe", problem.answer())
             return
         entry = self._board.add(self._batch, topic, self._clock.ms)
         self._board.restore(self._batch, entry, *self._inherited.take(topic))
-        self._exchange.join(topic)
+        self._exchange.join(entry)
 
     def _leave(self, entry: Entry) -> None:
         text = entry.topic.text
@@ -373,8 +373,7 @@ class Session:
                     if entry is not None:
                         self._exchange.ask_for(entry)
                     else:
-                        said = answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
-                        self._waiters.settle(self._batch, text, "subscribe", said)
+                        self._waiters.settle(self._batch, text, "subscribe", _why_not(text))
             case "unsubscribe":
                 self._waiters.add(command)
                 for text in command.topics:
@@ -499,3 +498,12 @@ class Session:
         self._sender.end(said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))
+
+
+def _why_not(text: str) -> Answer:
+    """Why a topic that somebody waits for is not on the board."""
+    try:
+        parse_topic(text, stored=True)
+    except BadCommand as problem:
+        return problem.answer()
+    return answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
