@@ -105,7 +105,8 @@ class TestDeclarations:
         lines = options["options"]["install_requires"] + options["options.extras_require"]["simulator"]
         required = {re.match(r"[\w-]*", line)[0].replace("-", "_") for line in lines.split("\n")}  # type: ignore[index]
         imported = {name for path in (ROOT / "okws_celery").rglob("*.py") for name in libraries_of(path)}
-        assert {"websocket_client" if name == "websocket" else name for name in imported} <= required
+        named = {"websocket": "websocket_client", "yaml": "PyYAML"}
+        assert {named.get(name, name) for name in imported} <= required
 
 
 class TestMake:
