@@ -163,6 +163,26 @@ class NamespaceKeys:
         return f"{self.namespace}/connects/{host}"
 
     @property
+    def configs(self) -> str:
+        """Hash: config file, as host:path -> JSON of what it wants (see store/configured.py)."""
+        return f"{self.namespace}/configs"
+
+    @property
+    def configs_seen(self) -> str:
+        """Hash: config file -> ms when a worker that uses it was last seen."""
+        return f"{self.namespace}/configs/seen"
+
+    @property
+    def starting(self) -> str:
+        """String with a TTL: a server is starting its worker, so it is worth waiting for one."""
+        return f"{self.namespace}/starting"
+
+    @property
+    def quit(self) -> str:
+        """String: another one after each `server_quit`, for servers that missed the QUIT on `info`."""
+        return f"{self.namespace}/quit"
+
+    @property
     def info(self) -> str:
         """Channel: CONNECTED when a worker is up; QUIT when `server_quit` ended every session."""
         return f"{self.namespace}/info"

@@ -56,7 +56,8 @@ class House:
         }
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a process that uses this house."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("OKWS_", "CELERY_"))}
         return kept | self.variables | {"PYTHONPATH": str(ROOT)}
 
@@ -77,7 +78,7 @@ class House:
         """Run a program with these settings, from a folder that has nothing of this project."""
         done = subprocess.run(
             command,
-            env=self._environment | variables,
+            env=self.environment | variables,
             cwd=cwd or self.folder,
             capture_output=True,
             text=True,
@@ -102,7 +103,7 @@ class House:
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, env=self._environment | variables, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+                command, env=self.environment | variables, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
             )
         try:
             yield log

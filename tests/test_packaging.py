@@ -43,7 +43,7 @@ def libraries_of(path: Path) -> set[str]:
 class TestPublicFace:
     def test_every_name_is_there(self) -> None:
         """What `__all__` promises can be had, by attribute and by `from okws_celery import ...`."""
-        assert okws_celery.__all__ == ["__version__", "client", "errors", "query", "tasks"]
+        assert okws_celery.__all__ == ["__version__", "client", "errors", "query", "server", "tasks"]
         for name in okws_celery.__all__:
             assert getattr(okws_celery, name)
             python(f"from okws_celery import {name}")
@@ -65,6 +65,7 @@ class TestPublicFace:
         [
             ("okws_celery", "celery kombu redis websocket msgspec socket ssl"),
             ("okws_celery.query", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
+            ("okws_celery.server", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.sync", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
         ],
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,7 @@ from redis.retry import Retry
 
 from okws_celery.errors import ConfigError, StoreError
 
-__all__ = ["BareConnection", "bare_connection", "check_url", "client", "shown"]
+__all__ = ["BareConnection", "bare_connection", "check_url", "client", "shown", "talking"]
 
 SCHEMES = ("redis", "rediss", "unix")
 _TIMEOUT_S = 5.0
@@ -23,6 +25,15 @@ def client(url: str) -> redis.Redis:
     """A client whose replies are text. It survives a restart of Redis; safe for threads."""
     check_url(url)
     return redis.Redis.from_url(url, decode_responses=True, health_check_interval=15, **_timeouts(url))
+
+
+@contextmanager
+def talking(url: str) -> Iterator[None]:
+    """Within it what redis-py raises becomes a StoreError that names the Redis."""
+    try:
+        yield
+    except redis.RedisError as problem:
+        raise StoreError(f"Redis at {shown(url)}: {problem}") from problem
 
 
 class BareConnection:
