@@ -25,7 +25,7 @@ from okws_celery.store.registry import Registry
 
 __all__ = ["ConfigSessions", "PlannedSession", "planned"]
 
-_RENEW_S = 30.0
+_RENEW_S = 5.0
 _log = logging.getLogger(__name__)
 
 

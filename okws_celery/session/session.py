@@ -129,6 +129,7 @@ class Session:
         self._connected_once = False
         self._started_ms = self._clock.ms
         self._seen_before: dict[str, int] = {}
+        self._listed_before: set[str] = set()
         self._after_flush: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
@@ -211,6 +212,7 @@ class Session:
     def _begin(self) -> None:
         self._begun = True
         self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
+        self._batch.ask(self._was_listed, "HKEYS", self._data.topics)
         self._desired.look(self._batch)
         if self._plan.credentials is not None:
             self._exchange.prove_login()
@@ -318,6 +320,10 @@ class Session:
         if isinstance(reply, list):
             self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
 
+    def _was_listed(self, reply: Any) -> None:
+        if isinstance(reply, list):
+            self._listed_before = {text.decode() for text in reply}
+
     def _registry_says(self, what: str) -> None:
         match what:
             case "vanished":
@@ -335,6 +341,10 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
+        for text in self._listed_before - topics.keys():  # left while nobody held the session
+            self._batch.write("HDEL", self._data.topics, text)
+            self._batch.write("HDEL", self._data.seen, text)
+        self._listed_before = set()
 
     def _join(self, text: str) -> None:
         try:

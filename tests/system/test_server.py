@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +16,7 @@ import pytest
 from houses import House
 from waiting import eventually
 
-from okws_celery.errors import DONE, NO_SESSION
+from okws_celery.errors import DONE
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
