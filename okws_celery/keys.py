@@ -162,6 +162,10 @@ class NamespaceKeys:
         """Pacing of new connections to one host of the exchange, shared by all workers."""
         return f"{self.namespace}/connects/{host}"
 
+    def requests(self, host: str, path: str) -> str:
+        """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
+        return f"{self.namespace}/requests/{host}{path}"
+
     @property
     def configs(self) -> str:
         """Hash: config file, as host:path -> JSON of what it wants (see store/configured.py)."""
