@@ -199,13 +199,14 @@ class Server:
     def _relay_lines(self) -> None:
         if self._process is None or self._process.stdout is None:
             return
+        level = logging.INFO
         with self._process.stdout as lines:
-            for line in map(str.rstrip, lines):
-                if not line:
-                    continue
+            for line in filter(None, map(str.rstrip, lines)):
                 self._tail.append(line)
                 found = _LOG_LINE.match(line)
-                _log.log(*((logging.getLevelName(found[1]), "%s", found[2]) if found else (logging.INFO, "%s", line)))
+                if found:  # other lines, those of a traceback, go on with the record before
+                    level = logging.getLevelNamesMapping()[found[1]]
+                _log.log(level, "%s", found[2] if found else line)
 
     def _last_lines(self) -> str:
         return "".join(f"\n    {line}" for line in self._tail)
