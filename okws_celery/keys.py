@@ -126,7 +126,7 @@ class ControlKeys:
 
     @property
     def counters(self) -> str:
-        """String, JSON: what `inspect sessions` shows of the session; lives as long as the lease."""
+        """String, JSON: what `inspect sessions` shows of the session, and `publish`; lives as long as the lease."""
         return self._of("counters")
 
     def reply(self, command_id: str) -> str:
@@ -185,6 +185,10 @@ class NamespaceKeys:
     def quit(self) -> str:
         """String: another one after each `server_quit`, for servers that missed the QUIT on `info`."""
         return f"{self.namespace}/quit"
+
+    def fence(self, listener: str) -> str:
+        """Channel on which a listener tells itself which messages came before its read of the keys."""
+        return f"{self.namespace}/fence/{listener}"
 
     @property
     def info(self) -> str:

@@ -21,13 +21,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from okws_celery.config_sessions import planned
 from okws_celery.errors import OkwsError, StoreError
-from okws_celery.settings import Settings, load
+from okws_celery.settings import load
 from okws_celery.store import connect, servers
 from okws_celery.store.registry import Registry
 
@@ -71,7 +67,7 @@ class Server:
         self._loglevel = loglevel
         self._relay = relay
         self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._registry = Registry(self.settings, _impatient_client(self.settings))
+        self._registry = Registry(self.settings, connect.impatient_client(self.settings.redis_url, _TIMEOUT_S))
         self._quit_before = ""
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -216,12 +212,3 @@ def _has_data(descriptor: int) -> bool:
     """Whether the worker has written that it is ready. That it has closed its end without a word is no data."""
     readable, _, _ = select.select([descriptor], [], [], 0)
     return bool(readable) and os.read(descriptor, 1) != b""
-
-
-def _impatient_client(settings: Settings) -> redis.Redis:
-    """A client that says within a second that Redis is not there: who waits may be told to stop meanwhile."""
-    connect.check_url(settings.redis_url)
-    timeouts = {"socket_timeout": _TIMEOUT_S}
-    if not settings.redis_url.startswith("unix:"):
-        timeouts["socket_connect_timeout"] = _TIMEOUT_S
-    return redis.Redis.from_url(settings.redis_url, decode_responses=True, retry=Retry(NoBackoff(), 0), **timeouts)

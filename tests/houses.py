@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge import make_client
 from workers import ROOT, Worker
 
-import okws_celery
 from okws_celery.settings import load
 from okws_celery.simulator import Simulator
 from okws_celery.store.registry import Registry
@@ -80,9 +80,9 @@ class House:
         given = {key: value for key, value in (self.variables | variables).items() if key != "OKWS_REDIS_URL"}
         return Worker(self.folder, self.redis_url, "-l", "debug", *options, name=name, **given)
 
-    def client(self, timeout: float = 10.0) -> Client:
-        """A client of this Redis."""
-        return okws_celery.client(settings=load(self.variables), timeout=timeout)
+    def client(self, timeout: float = 10.0, kind: str = "threads") -> Client:
+        """A client of this Redis, one of bridge.KINDS."""
+        return make_client(kind, load(self.variables).with_(timeout_s=timeout))
 
     def registry(self) -> Registry:
         """The registry, to look at."""

@@ -22,7 +22,7 @@ from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Topic
 from okws_celery.store.batch import Batch
 
-__all__ = ["ACCOUNT_FIELD", "StateFeed", "read"]
+__all__ = ["ACCOUNT_FIELD", "StateFeed", "belongs", "read"]
 
 ACCOUNT_FIELD = "account"
 """Field of the hash of `account` that holds the account level; every other field is a currency."""
@@ -153,7 +153,7 @@ class StateFeed:
             return
         self._waiting = False
         for field, row in pairs(None if is_error(reply) else reply).items():
-            if field in self._rows or field in self._gone or not _belongs(self._route.topic, field, row):
+            if field in self._rows or field in self._gone or not belongs(self._route.topic, field, row):
                 continue
             if self._replaced:
                 self._changed[field] = None
@@ -228,7 +228,7 @@ def read(key: str, topic: Topic) -> Read:
 
     def all_(replies: list[Any]) -> dict[str, dict[str, Any]]:
         rows = pairs(replies[0]).items()
-        return {field: msgspec.json.decode(row) for field, row in rows if _belongs(topic, field, row)}
+        return {field: msgspec.json.decode(row) for field, row in rows if belongs(topic, field, row)}
 
     return Read([("HGETALL", key)], all_)
 
@@ -309,8 +309,8 @@ def _is_zero(number: str) -> bool:
     return bool(number) and not number.strip("-0.")
 
 
-def _belongs(topic: Topic, field: str, row: str) -> bool:
-    # Whether a row of the channel's hash is one that this topic is about.
+def belongs(topic: Topic, field: str, row: str) -> bool:
+    """Whether a row of the channel's hash is one that this topic is about."""
     wanted = [(key, value) for key, value in topic.arg if key in _FILTERS and value != "ANY"]
     if not wanted or (topic.channel.name == "account" and field == ACCOUNT_FIELD):
         return True

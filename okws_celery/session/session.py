@@ -98,7 +98,8 @@ class Session:
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, Watch] = {}
         limits = Limits(settings.book_depth, settings.max_rows, settings.max_log)
-        self._board = Board(self._data, options.get("publish") or settings.publish, limits)
+        self._publish = options.get("publish") or settings.publish
+        self._board = Board(self._data, self._publish, limits)
         self._waiters = Waiters(self._keys)
         self._desired = Desired(
             self._keys, registry.shared, plan.record, self._topics_wanted, self._command, self._registry_says
@@ -279,6 +280,7 @@ class Session:
             "status": self._status,
             "started": self._started_ms,
             "generation": self._plan.record.generation,
+            "publish": self._publish,
             "links": self._exchange.counters(),
             "topics": dict(Counter(entry.state for entry in self._board)),
             "pushes": self._board.pushes,

@@ -205,23 +205,53 @@ class TestEmbedded:
         said = house.python(
             """
             import asyncio
-            import okws_celery
-            from okws_celery import server
+            from okws_celery import aio as okws
 
-            def client():
-                okex = okws_celery.client()
-                print(okex.open_ws("tests")["errorCode"])
-                print(okex.subscribe("tests", "tickers:ETH-USDT")["errorCode"])
-                print(okex.get("tests", "tickers", {"instId": "ETH-USDT"})["instId"])
-                print(okex.server_quit()["errorCode"])
+            async def client():
+                okex = await okws.client()
+                print((await okex.open_ws("tests"))["errorCode"])
+                print((await okex.subscribe("tests", "tickers:ETH-USDT"))["errorCode"])
+                print((await okex.get("tests", "tickers", {"instId": "ETH-USDT"}))["instId"])
+                print((await okex.server_quit())["errorCode"])
+                await okex.close()
 
             async def both():
-                print(await asyncio.gather(server.run(), asyncio.to_thread(client)))
+                print(await asyncio.gather(okws.server.run(), client()))
 
             asyncio.run(both())
             """
         )
         assert said.split("\n")[:5] == ["80000", "80000", "ETH-USDT", "80000", "[None, None]"]
+
+    @pytest.mark.parametrize("first", ["server", "client"])
+    def test_slow_start(self, house: House, tmp_path: Path, first: str) -> None:
+        """A worker that starts more slowly than a call waits: the first call succeeds all the same."""
+        (tmp_path / "slow_settings.py").write_text(
+            "import sys, time\nif sys.argv[0] == 'celery': time.sleep(6)\nresult_expires = 60\n"
+        )
+        said = house.python(
+            """
+            import asyncio, os
+            from okws_celery import aio as okws
+
+            async def client():
+                okex = await okws.client()
+                print((await okex.open_ws("tests"))["errorCode"])
+                await okex.server_quit()
+                await okex.close()
+
+            async def both():
+                calls = {"server": okws.server.run(), "client": client()}
+                first = calls.pop(os.environ["FIRST"])
+                await asyncio.gather(first, *calls.values())
+
+            asyncio.run(both())
+            """,
+            OKWS_CELERY_CONFIG="slow_settings",
+            OKWS_TIMEOUT="2",
+            FIRST=first,
+        )
+        assert said.strip() == "80000"
 
     def test_cancelled(self, program: Start, client: Client) -> None:
         """Cancelled in a thread of its own, run returns when its worker has ended."""
