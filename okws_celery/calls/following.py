@@ -78,7 +78,8 @@ class Following:
     def row_channel(self) -> str:
         """The channel of its rows, where only rows are published; a pattern if it ends in `*`."""
         required = self.topic.channel.required
-        exact = self._kind in _EXACT or (self._kind is Kind.LOG and required in (("instId",), ("sprdId",)))
+        one_place = required in (("instId",), ("sprdId",)) or (self._v3 and ":" in self.topic.text)
+        exact = self._kind in _EXACT or (self._kind is Kind.LOG and one_place)
         return self.route.own_row if exact else self.route.rows + "*"
 
     def concerns(self, said: Mapping[str, Any]) -> bool | None:
@@ -93,13 +94,14 @@ class Following:
 
     def is_about(self, other: str) -> bool:
         """Whether what is said of another topic (a GAP, STALE, LIVE) is said of rows of this one."""
-        if other == self.topic.text:
-            return True
+        name, _, rest = other.partition(":")
+        own_name, _, own_rest = self.topic.text.partition(":")
+        if self._v3 or "/" in name:
+            return name == own_name and (rest == own_rest or not rest or not own_rest)
         try:
-            arg = dict(parse_topic(other, stored=True).arg)
+            return self.concerns(dict(parse_topic(other, stored=True).arg)) is not False
         except BadCommand:
             return False
-        return is_v3(self.topic) == ("/" in other) and self.concerns(arg) is not False
 
     # -- what it gives
 
@@ -115,8 +117,8 @@ class Following:
 
     def row(self, row: Any, included: bool) -> Iterator[Item]:
         """A row that was published by itself, as a push."""
-        if self._kind is Kind.CANDLES and not self._v3 and isinstance(row, Mapping):
-            row = [row[name] for name in columns(self.topic.channel.name) if name in row]
+        if self._kind is Kind.CANDLES and isinstance(row, Mapping):
+            row = self._candle(row)
         if self._is_own(row) and self._is_news(row, included, ""):
             yield self._push([self._as_sent(row)])
 
@@ -195,6 +197,8 @@ class Following:
         if self._kind is Kind.CANDLES and (self._lost_ts or self._since):
             start = self.last_ts if self._lost_ts else self._since.ms if self._since else 0
             rows = [row for row in rows if time_of(row) >= start]
+        if self._kind is Kind.CANDLES and self._v3:
+            rows = [self._candle(row) for row in rows]
         self._shown = bool(rows)
         gap = self._gap(rows)
         if self._kind is Kind.LOG:
@@ -207,7 +211,7 @@ class Following:
         self._last_row = rows[-1] if rows else None
         if not rows and self._kind is not Kind.STATE:
             return gap
-        marks = {"action": "snapshot"} if self._kind is Kind.BOOK else {}
+        marks = {"action": "partial" if self._v3 else "snapshot"} if self._kind is Kind.BOOK else {}
         return [*gap, self._push(rows, **marks, snapshot=True)]
 
     def _gap(self, rows: list[Any]) -> list[Item]:
@@ -224,6 +228,13 @@ class Following:
         if self._v3:
             return {"table": self.topic.text.partition(":")[0], "data": rows, **more}
         return {"arg": self.topic.arg_object, "data": rows, **more}
+
+    def _candle(self, named: Mapping[str, Any]) -> Any:
+        """A candle whose values have names, as it stands in a push."""
+        if self._v3:
+            values = named.get("candle", named)
+            return {"candle": list(values.values()), "instrument_id": self.topic.text.partition(":")[2]}
+        return [named[name] for name in columns(self.topic.channel.name) if name in named]
 
     def _as_sent(self, row: Any) -> Any:
         """A row that was published by itself, where OKX sends several as one."""
