@@ -76,7 +76,7 @@ asyncio.run(main())
 
 INI = """
 [config]
-redis=REDIS
+redis=redis://here
 maxrows=1000
 
 [test]
@@ -95,7 +95,7 @@ password=
 
 YAML = """
 settings:
-  REDIS_URL: "REDIS"
+  REDIS_URL: "redis://here"
   MAX_ROW: 1000
   LISTEN_CHANNEL: 'trade-ws'
   REDIS_INFO_KEY: 'trade-ws/info'
@@ -183,7 +183,7 @@ def test_client(house: House, names: Names, sleeps: bool) -> None:
 @pytest.mark.parametrize(("file", "text"), [("okws.ini", INI), ("okws.yaml", YAML)])
 def test_standalone(house: House, client: Client, tmp_path: Path, names: Names, file: str, text: str) -> None:
     """The sessions of the file are open and subscribed, without a program that asks for it."""
-    (tmp_path / file).write_text(names.into(text).replace("REDIS", house.redis_url))
+    (tmp_path / file).write_text(names.into(text).replace("redis://here", house.redis_url))
     server = (sys.executable, "-m", "okws_celery.server", "-c", file)
     channel, candles = names.topic.partition(":")[0], names.candles.partition(":")[0]
     with house.running("server", *server, OKWS_REDIS_URL=""):
