@@ -101,18 +101,36 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("name", "text", "said"),
         [
-            ("a.toml", "[settings]\nmax_rowz = 1\n", r"a.toml, \[settings\] max_rowz: no setting 'max_rowz'; accepted"),
-            ("a.toml", "[settings]\nmax_rows = []\n", r"a.toml, \[settings\] max_rows: a whole number is accepted"),
-            ("a.toml", "[settings]\nredis_url = 1\n", r"a.toml, \[settings\] redis_url: text is accepted"),
-            ("a.toml", "[settings]\nmax_rows = true\n", r"a.toml, \[settings\] max_rows: a whole number is accepted"),
-            ("a.toml", "settings = 1\n", r"a.toml: \[settings\] must be a table"),
-            ("a.toml", "[setings]\n", r"a.toml: section \[setings\] is not known; \[settings\] and"),
-            ("a.toml", "[settings\n", "a.toml: .*line 1"),
+            (
+                "a.toml",
+                "[settings]\nmax_rowz = 1\n",
+                r"a.toml, line 2, \[settings\] max_rowz: no setting 'max_rowz'; accepted",
+            ),
+            (
+                "a.toml",
+                "[settings]\nmax_rows = []\n",
+                r"a.toml, line 2, \[settings\] max_rows: a whole number is accepted",
+            ),
+            ("a.toml", "[settings]\nredis_url = 1\n", r"a.toml, line 2, \[settings\] redis_url: text is accepted"),
+            (
+                "a.toml",
+                "[settings]\nmax_rows = true\n",
+                r"a.toml, line 2, \[settings\] max_rows: a whole number is accepted",
+            ),
+            ("a.toml", "settings = 1\n", r"a.toml, line 1: \[settings\] must be a table"),
+            ("a.toml", "[setings]\n", r"a.toml, line 1: section \[setings\] is not known; \[settings\], "),
+            ("a.toml", "[settings\n", "a.toml, line 1: not TOML"),
+            (
+                "a.toml",
+                "[settings]\nregion = 'us'\nmax_rows = 0",
+                r"line 3, \[settings\] max_rows: OKWS_MAX_ROWS: a num",
+            ),
+            ("a.yaml", "settings:\n  MAX_ROW: many", r"a.yaml, line 2, \[settings\] MAX_ROW: a whole number"),
             ("a.ini", "[config]\njust words\n", "a.ini, line 2: 'key = value' is accepted"),
             ("a.ini", "redis = x\n", r"a.ini, line 1: a \[section\] must come first"),
-            ("a.ini", "[config]\na = 1\na = 2\n", r"a.ini, line 3, \[config\]: stands there twice"),
-            ("a.ini", "[other]\n", r"a.ini: section \[other\] is not known"),
-            ("a.txt", "", "a.txt: a name that ends in .toml, .ini, .cfg or .conf is accepted"),
+            ("a.ini", "[config]\na = 1\na = 2\n", r"a.ini, line 3, \[config\] a: a stands there twice"),
+            ("a.ini", "[config]\nregion = mars\n", r"a.ini, line 2, \[config\] region: OKWS_REGION 'mars': global"),
+            ("a.txt", "", "a.txt: a name that ends in .toml, .yaml, .yml, .ini, .cfg or .conf is accepted"),
         ],
     )
     def test_file(self, tmp_path: Path, name: str, text: str, said: str) -> None:

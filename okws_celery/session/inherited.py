@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ class Inherited:
         self._seen: dict[str, int] = {}
         self._live_since: dict[str, int] = {}
         self._gaps: dict[str, tuple[int, str]] = {}
+        self._listed: set[str] = set()
 
     def ask(self, batch: Batch) -> None:
         """Read it."""
@@ -56,11 +58,19 @@ class Inherited:
         seen = seen or (since if topic.v5.channel.name in ("orders", "orders-algo") else 0)
         return seen, gap if seen else None
 
+    def forget_left(self, batch: Batch, wanted: Collection[str]) -> None:
+        """Take the topics off the lists that were left while nobody held the session."""
+        for text in self._listed - set(wanted):
+            batch.write("HDEL", self._data.topics, text)
+            batch.write("HDEL", self._data.seen, text)
+        self._listed.clear()
+
     def _was_seen(self, reply: Any) -> None:
         self._seen = {topic: ms(at) for topic, at in pairs(_good(reply)).items()}
 
     def _was_told(self, reply: Any) -> None:
         for topic, text in pairs(_good(reply)).items():
+            self._listed.add(topic)
             try:
                 told = _told.decode(text)
             except ValueError:

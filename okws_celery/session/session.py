@@ -344,6 +344,7 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
+        self._inherited.forget_left(self._batch, topics)
 
     def _join(self, text: str) -> None:
         try:
