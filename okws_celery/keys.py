@@ -126,7 +126,7 @@ class ControlKeys:
 
     @property
     def counters(self) -> str:
-        """String, JSON: what `inspect sessions` shows of the session; lives as long as the lease."""
+        """String, JSON: what `inspect sessions` shows of the session, and `publish`; lives as long as the lease."""
         return self._of("counters")
 
     def reply(self, command_id: str) -> str:
@@ -165,6 +165,30 @@ class NamespaceKeys:
     def requests(self, host: str, path: str) -> str:
         """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
         return f"{self.namespace}/requests/{host}{path}"
+
+    @property
+    def configs(self) -> str:
+        """Hash: config file, as host:path -> JSON of what it wants (see store/configured.py)."""
+        return f"{self.namespace}/configs"
+
+    @property
+    def configs_seen(self) -> str:
+        """Hash: config file -> ms when a worker that uses it was last seen."""
+        return f"{self.namespace}/configs/seen"
+
+    @property
+    def starting(self) -> str:
+        """String with a TTL: a server is starting its worker, so it is worth waiting for one."""
+        return f"{self.namespace}/starting"
+
+    @property
+    def quit(self) -> str:
+        """String: another one after each `server_quit`, for servers that missed the QUIT on `info`."""
+        return f"{self.namespace}/quit"
+
+    def fence(self, listener: str) -> str:
+        """Channel on which a listener tells itself which messages came before its read of the keys."""
+        return f"{self.namespace}/fence/{listener}"
 
     @property
     def info(self) -> str:

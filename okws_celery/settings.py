@@ -12,15 +12,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from okws_celery.config_file import ConfigFile, read_config_file
+from okws_celery.config import EXCHANGE_OPTIONS, PUBLISH_FORMS, ConfigFile, ConfigSession, read_config_file
 from okws_celery.errors import BadCommand, ConfigError
 from okws_celery.okx.endpoints import REGIONS, Endpoints, check_proxy, endpoints
 
 __all__ = ["EXCHANGE_OPTIONS", "PUBLISH_FORMS", "Settings", "load"]
 
-PUBLISH_FORMS = ("both", "pushes", "rows", "none")
-EXCHANGE_OPTIONS = ("region", "demo", "proxy", "ws_url", "rest_url")
-"""Settings that a profile or one `open_ws` may choose for itself."""
+MOST_BACKFILL = 1_000
 
 
 def _setting(variable: str, default: Any, meaning: str, *, shown: bool = True) -> Any:
@@ -40,7 +38,7 @@ class Settings:
     demo: bool = _setting("OKWS_DEMO", False, "1 for demo trading")
     ca_file: str = _setting("OKWS_CA_FILE", "", "extra CA certificates for the exchange's TLS, PEM")
     proxy: str = _setting("OKWS_PROXY", "", "http://, socks5:// or socks5h:// proxy to the exchange", shown=False)
-    config: str = _setting("OKWS_CONFIG", "", "config file, TOML or INI")
+    config: str = _setting("OKWS_CONFIG", "", "config file: INI, YAML or TOML")
     celery_config: str = _setting("OKWS_CELERY_CONFIG", "", "module of Celery settings laid over the defaults")
     prefix: str = _setting("OKWS_PREFIX", "okex", "first part of data keys")
     namespace: str = _setting("OKWS_NAMESPACE", "okws", "first part of control keys; names queues and exchanges")
@@ -48,6 +46,7 @@ class Settings:
     book_depth: int = _setting("OKWS_BOOK_DEPTH", 0, "levels kept of a book; 0: as deep as the channel")
     max_rows: int = _setting("OKWS_MAX_ROWS", 1000, "candles kept of a topic")
     max_log: int = _setting("OKWS_MAX_LOG", 10_000, "entries kept of a stream, about")
+    backfill: int = _setting("OKWS_BACKFILL", 300, "closed candles that REST adds to a topic; 0: none, at most 1,000")
     max_sessions: int = _setting("OKWS_MAX_SESSIONS", 256, "sessions that one worker may hold")
     timeout_s: float = _setting("OKWS_TIMEOUT", 10.0, "how long a call waits for its outcome, s")
     secret_key_file: str = _setting(
@@ -56,6 +55,8 @@ class Settings:
     secret_key: str = _setting("OKWS_SECRET_KEY", "", "the key itself", shown=False)
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Credentials and options by profile name in lower case (OKWS_PROFILE_<NAME>, `[profiles.<name>]`)."""
+    sessions: tuple[ConfigSession, ...] = field(default=(), repr=False)
+    """What the config file wants open: workers see to it when they start."""
     given: frozenset[str] = frozenset()
     """Names of the settings that the environment or the config file gave; the others are defaults."""
 
@@ -87,6 +88,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if name not in _FIELDS:
             raise ConfigError(f"{place}: no setting {name!r}; accepted are {', '.join(sorted(_FIELDS))}")
         values[name] = _converted(name, value, place)
+        try:
+            _checked(Settings(**{name: values[name]}))
+        except ConfigError as problem:
+            raise ConfigError(f"{place}: {problem}") from None
     for variable, name in _BY_VARIABLE.items():
         if environ.get(variable):
             values[name] = _converted(name, environ[variable], variable)
@@ -94,7 +99,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for variable, text in environ.items():
         if variable.startswith("OKWS_PROFILE_"):
             profiles[variable.removeprefix("OKWS_PROFILE_").lower()] = _profile(variable, text)
-    return _checked(Settings(**values, profiles=profiles, given=frozenset(values)))
+    return _checked(Settings(**values, profiles=profiles, sessions=file.sessions, given=frozenset(values)))
 
 
 def _converted(name: str, value: Any, place: str) -> Any:
@@ -131,6 +136,8 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{_FIELDS[name].metadata['variable']}: a number above 0 is accepted")
     if settings.book_depth < 0:
         raise ConfigError("OKWS_BOOK_DEPTH: 0 (as deep as the channel) or a number of levels is accepted")
+    if not 0 <= settings.backfill <= MOST_BACKFILL:
+        raise ConfigError(f"OKWS_BACKFILL: 0 (none) to {MOST_BACKFILL:,} candles are accepted")
     try:
         settings.endpoints({})
         check_proxy(settings.proxy)

@@ -14,13 +14,15 @@ import redis
 import websocket
 
 from okws_celery.okx.endpoints import check_proxy
+from okws_celery.session.proxying import proxy_for
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
-__all__ = ["CONNECT_S", "Connector"]
+__all__ = ["CONNECT_S", "Connector", "open_websocket"]
 
 CONNECT_S = 10.0
 """How long a connection may take, s, after its turn has come."""
+_NOBODY = "-"
 _log = logging.getLogger(__name__)
 
 
@@ -41,15 +43,7 @@ class Connector:
         self._wait_for_turn(urlsplit(url).netloc)
         if not begin():
             raise ConnectionAbortedError("not wanted any more")
-        options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
-        if url.startswith("wss:"):
-            context = ssl.create_default_context()
-            if self.ca_file:
-                context.load_verify_locations(self.ca_file)
-            options["sslopt"] = {"context": context}
-        if self.proxy:
-            options |= _proxy_options(self.proxy)
-        return websocket.create_connection(url, **options)
+        return open_websocket(url, proxy_for(url, self.proxy), self.ca_file)
 
     def _wait_for_turn(self, host: str) -> None:
         try:
@@ -59,12 +53,27 @@ class Connector:
             time.sleep(1.0)
 
 
+def open_websocket(url: str, proxy: str = "", ca_file: str = "") -> websocket.WebSocket:
+    """A connected WebSocket, or what websocket-client, ssl or the operating system raises."""
+    options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
+    if url.startswith("wss:"):
+        context = ssl.create_default_context()
+        if ca_file:
+            context.load_verify_locations(ca_file)
+        options["sslopt"] = {"context": context}
+    if proxy:
+        options |= _proxy_options(proxy)
+    return websocket.create_connection(url, **options)
+
+
 def _proxy_options(proxy: str) -> dict[str, Any]:
     parts = urlsplit(check_proxy(proxy))
     options: dict[str, Any] = {
         "proxy_type": parts.scheme,
         "http_proxy_host": parts.hostname,
         "http_proxy_port": parts.port,
+        "http_proxy_timeout": CONNECT_S,
+        "http_no_proxy": [_NOBODY],  # an empty list would have NO_PROXY looked at, which we have done
     }
     if parts.username:
         options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))

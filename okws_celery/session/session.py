@@ -26,8 +26,11 @@ from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
+from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
+from okws_celery.session.rest_client import RestClient
+from okws_celery.session.sender import Sender
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
@@ -98,7 +101,8 @@ class Session:
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, Watch] = {}
         limits = Limits(settings.book_depth, settings.max_rows, settings.max_log)
-        self._board = Board(self._data, options.get("publish") or settings.publish, limits)
+        self._publish = options.get("publish") or settings.publish
+        self._board = Board(self._data, self._publish, limits)
         self._waiters = Waiters(self._keys)
         self._desired = Desired(
             self._keys, registry.shared, plan.record, self._topics_wanted, self._command, self._registry_says
@@ -109,9 +113,14 @@ class Session:
             plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
+        endpoints = settings.endpoints(options)
+        rest = RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file)
+        self._sender = Sender(
+            plan.name, plan.credentials is not None, rest, self._waiters, self._batch, self._mailbox, self._clock
+        )
         self._exchange = Exchange(
             name=plan.name,
-            endpoints=settings.endpoints(options),
+            endpoints=endpoints,
             connector=Connector(registry, proxy, settings.ca_file),
             credentials=plan.credentials,
             data=self._data,
@@ -121,6 +130,9 @@ class Session:
             mailbox=self._mailbox,
             clock=self._clock,
             owner=self,
+            sender=self._sender,
+            rest=rest,
+            candles=min(settings.backfill, settings.max_rows),
         )
         self._next_tick = 0.0
         self._beat_at = 0.0
@@ -128,7 +140,7 @@ class Session:
         self._status = ""
         self._connected_once = False
         self._started_ms = self._clock.ms
-        self._seen_before: dict[str, int] = {}
+        self._inherited = Inherited(self._data)
         self._after_flush: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
@@ -210,7 +222,7 @@ class Session:
 
     def _begin(self) -> None:
         self._begun = True
-        self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
+        self._inherited.ask(self._batch)
         self._desired.look(self._batch)
         if self._plan.credentials is not None:
             self._exchange.prove_login()
@@ -277,6 +289,7 @@ class Session:
             "status": self._status,
             "started": self._started_ms,
             "generation": self._plan.record.generation,
+            "publish": self._publish,
             "links": self._exchange.counters(),
             "topics": dict(Counter(entry.state for entry in self._board)),
             "pushes": self._board.pushes,
@@ -314,10 +327,6 @@ class Session:
         elif self._begun:
             self._desired.look(self._batch)
 
-    def _was_seen(self, reply: Any) -> None:
-        if isinstance(reply, list):
-            self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
-
     def _registry_says(self, what: str) -> None:
         match what:
             case "vanished":
@@ -335,16 +344,17 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
+        self._inherited.forget_left(self._batch, topics)
 
     def _join(self, text: str) -> None:
         try:
-            topic = parse_topic(text, stored=True)
+            topic = self._exchange.spelled(parse_topic(text, stored=True))
         except BadCommand as problem:
             self._waiters.settle(self._batch, text, "subscribe", problem.answer())
             return
         entry = self._board.add(self._batch, topic, self._clock.ms)
-        self._board.restore(self._batch, entry, self._seen_before.pop(text, 0))
-        self._exchange.join(topic)
+        self._board.restore(self._batch, entry, *self._inherited.take(topic))
+        self._exchange.join(entry)
 
     def _leave(self, entry: Entry) -> None:
         text = entry.topic.text
@@ -364,8 +374,7 @@ class Session:
                     if entry is not None:
                         self._exchange.ask_for(entry)
                     else:
-                        said = answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
-                        self._waiters.settle(self._batch, text, "subscribe", said)
+                        self._waiters.settle(self._batch, text, "subscribe", _why_not(text))
             case "unsubscribe":
                 self._waiters.add(command)
                 for text in command.topics:
@@ -375,12 +384,15 @@ class Session:
                     elif not self._exchange.leaving(text):
                         said = answer(DONE, f"unsubscribed {text}")
                         self._waiters.settle(self._batch, text, "unsubscribe", said)
+            case "send":
+                self._exchange.send(command)
             case "close":
                 self._close_ids.append(command.id)
                 self._end(Ending.CLOSED)
             case "rewrite":
                 self._status = ""
                 self._board.rewrite(self._batch)
+                self._exchange.fetch_again()
                 self._waiters.reply(self._batch, command.id, answer(DONE, "written again"))
             case _:
                 said = answer(BAD_COMMAND, f"a session does not know {command.op!r}")
@@ -464,7 +476,9 @@ class Session:
                 self._board.broken(batch, entry.topic.arg, "the worker was stopped", self._clock.ms)
             self._board.write_seen(batch)
             self._set_status("DISCONNECTED")
-            self._waiters.settle_all(batch, answer(NO_SESSION, f"session {name}: its worker was stopped"))
+            said = answer(NO_SESSION, f"the worker of session {name} was stopped")
+            self._waiters.settle_all(batch, said)
+            self._sender.end(said)
             return
         if ending is Ending.REFUSED:
             code, text, hint = self._refusal
@@ -482,5 +496,15 @@ class Session:
         self._board.end(batch)
         self._answer_open(said)
         self._waiters.settle_all(batch, said)
+        self._sender.end(said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))
+
+
+def _why_not(text: str) -> Answer:
+    """Why a topic that somebody waits for is not on the board."""
+    try:
+        parse_topic(text, stored=True)
+    except BadCommand as problem:
+        return problem.answer()
+    return answer(BAD_COMMAND, f"{text} is wanted by nobody any more")

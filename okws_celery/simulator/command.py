@@ -10,16 +10,14 @@ import asyncio
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from okws_celery.errors import OkwsError
+from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
 from okws_celery.simulator.control_command import add_actions, run_action
+from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
 from okws_celery.simulator.needs import needed
 from okws_celery.simulator.replay import parse_pace
-
-if TYPE_CHECKING:
-    from okws_celery.simulator.load import LoadPlan
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -45,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="an account; may be given again (demo:demo-secret:demo-pass)",
     )
-    parser.add_argument("--demo", action="store_true", help="be the demo environment: only demo keys log in")
+    parser.add_argument("--demo", action="store_true", help="be the demo environment: other keys, other codes")
     parser.add_argument(
         "--demo-key",
         metavar="KEY:SECRET:PASSPHRASE",
@@ -62,12 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Serve; gives the exit status: 0 after a signal, 2 with one line on standard error if it cannot begin."""
+    """Serve, or do an action; gives the exit status, with one line on standard error if it is not 0.
+
+    0: a signal ended it, or the action is done. 1: no simulator answers. 2: it cannot begin as it was asked to.
+    """
     try:
         return run_action(namespace) if namespace.action else asyncio.run(_serve(namespace))
     except (OkwsError, ImportError) as problem:
         print(f"okws simulator: {problem}", file=sys.stderr)
-        return 2
+        return 1 if namespace.action and not isinstance(problem, BadCommand) else 2
     except KeyboardInterrupt:
         return 0
 
@@ -124,8 +125,6 @@ async def _serve(given: argparse.Namespace) -> int:
 def _plan(given: argparse.Namespace) -> LoadPlan | None:
     if given.load is None:
         return None
-    from okws_celery.simulator.load import parse_mix, parse_plan
-
     plan: dict[str, Any] = {"rate": given.load}
     if given.mix:
         plan["mix"] = parse_mix(given.mix)

@@ -5,6 +5,8 @@ GET  /control/requests?since=N    requests received, from the N-th on
 POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
 GET  /control/load                of the load mode: what was asked for and what was sent
 POST /control/load                {"rate": messages a second, "mix": {channel: share}} or {"burst": messages}
+GET  /control/account?account=KEY balances, open orders and positions of an account, the first one by default
+POST /control/account             {"place": ...}, {"fill": ...}, {"cancel": ...} or {"push": ...}: see `account_side`
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from typing import Any
 from aiohttp import web
 
 from okws_celery.errors import BadCommand
+from okws_celery.simulator.account_side import account_state, perform
 from okws_celery.simulator.exchange import Exchange
 from okws_celery.simulator.faults import parse_fault
-from okws_celery.simulator.load import parse_plan
+from okws_celery.simulator.load_plan import parse_plan
 
 __all__ = ["routes"]
 
@@ -38,6 +41,19 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
             for one in found
         ]
         return web.json_response(said)
+
+    async def account(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(account_state(exchange, request.query.get("account", "")))
+        except BadCommand as problem:
+            return _wrong(str(problem))
+
+    async def act(request: web.Request) -> web.Response:
+        try:
+            given = await _object(request, '{"place": ...}, {"fill": ...}, {"cancel": ...} or {"push": ...}')
+            return web.json_response({"ordIds": perform(exchange, given)})
+        except BadCommand as problem:
+            return _wrong(str(problem))
 
     async def fault(request: web.Request) -> web.Response:
         try:
@@ -66,6 +82,8 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         web.post("/control/fault", fault),
         web.get("/control/load", load),
         web.post("/control/load", load),
+        web.get("/control/account", account),
+        web.post("/control/account", act),
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.simulator.faults import FAULTS, MEANINGS
+from okws_celery.simulator.load_plan import parse_mix
 
 __all__ = ["add_actions", "run_action"]
 
@@ -49,8 +50,6 @@ def run_action(given: argparse.Namespace) -> int:
     elif given.action == "load":
         body = _parameters(given.parameters, {"rate": 0.0, "mix": "", "burst": 0})
         if "mix" in body:
-            from okws_celery.simulator.load import parse_mix
-
             body["mix"] = parse_mix(body["mix"])
         said = _call(given, "/control/load", body or None)
     else:

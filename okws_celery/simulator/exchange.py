@@ -8,26 +8,36 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 from okws_celery.okx.login import Credentials
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, private_push
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.frames import Message, raw_deflate_frame
-from okws_celery.simulator.instruments import INSTRUMENTS
+from okws_celery.simulator.distribution import Distribution
+from okws_celery.simulator.frames import raw_deflate_frame
 from okws_celery.simulator.listing import Listing
-from okws_celery.simulator.load import Load, LoadPlan
-from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
+from okws_celery.simulator.load import Load
+from okws_celery.simulator.load_plan import LoadPlan
+from okws_celery.simulator.private import PrivatePushes
+from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then
 from okws_celery.simulator.recording import Recording
-from okws_celery.simulator.replay import Player
+from okws_celery.simulator.renaming import ChangingVenue
+from okws_celery.simulator.replay import Players
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.standing import StandingFaults
+from okws_celery.simulator.trading.algo_floor import AlgoFloor
+from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.limits import TradingLimits
+from okws_celery.simulator.trading.operations import Desk
+from okws_celery.simulator.trading.trader import Trader
 from okws_celery.simulator.trouble import Trouble
+from okws_celery.simulator.upheaval import Upheaval
 from okws_celery.simulator.v3 import V3Conversation
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
@@ -35,9 +45,6 @@ __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 log = logging.getLogger(__name__)
 
 _CONNECTIONS_PER_S = 3
-_PRIVATE_EVERY_S = 5.0
-_PERIODIC = ("account", "positions", "account-greeks")
-_INTERVALS_MS = {"2000": 2.0, "3000": 3.0, "4000": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,16 @@ class Options:
     loop: bool = False
     """Whether a replay begins again when it is over."""
     speed: float = 1.0
-    api_keys: Sequence[Credentials] = (DEFAULT_KEY,)
-    demo_keys: Sequence[Credentials] = (DEMO_KEY,)
+    api_keys: Sequence[Credentials | AccountSetup] = (DEFAULT_KEY,)
+    demo_keys: Sequence[Credentials | AccountSetup] = (DEMO_KEY,)
     """Keys of the demo environment; each kind is 50101 in the other's."""
     demo: bool = False
     """Whether this is the demo environment; `?brokerId=9999` makes it so for one connection (PROTOCOL 1.1)."""
     checksums: bool = False
     idle_s: float = 30.0
     """The silence after which OKX closes."""
+    ahead_s: float = 0.0
+    """How far the exchange's clock is ahead of this machine's, s, for logins, signatures and `public/time`."""
     deflate: bool = True
     """Whether permessage-deflate is agreed to, when a client offers it."""
     login_closes: bool = False
@@ -113,29 +122,41 @@ class Exchange:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
-        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
+        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums, demo=options.demo)
         self.recording = Recording(options.replay) if options.replay else None
         self.load = Load(options.load) if options.load else None
-        self.instruments = {} if self.recording or self.load else INSTRUMENTS
+        self.instruments = {} if self.recording or self.load else dict(self.source.market.instruments)
         """What REST tells of; nothing invented stands beside a recording."""
-        self.accounts = Accounts(options.api_keys, options.demo_keys)
+        if self.load is not None:
+            like = self.source.market.instruments["BTC-USDT"]
+            self.instruments = {
+                name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
+                for number, name in enumerate(self.load.names, 90_000)
+            }
+        prices = MarketPrices(self.source)
+        self.accounts = Accounts(options.api_keys, prices, self.clock.now_ms(), options.demo_keys)
+        self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
         self.logins: list[Login] = []
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
-        self._venue: Venue = self.recording or self.load or Listing()
+        self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
+        self.floor = Floor(self.source, self.instruments, self._traded)
+        self.algos = AlgoFloor(self.source, self.floor)
+        self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
+        self._venue = ChangingVenue(self.recording or self.load or Listing(self.source.market))
+        self.distribution = Distribution(self._venue, self.faults)
+        upheaval = Upheaval(
+            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source
+        )
+        self.trouble = Trouble(self.connections, self.faults, upheaval)
+        self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)
         self._counts = Counts()
-        self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
-        self._players: dict[Connection, Player] = {}
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
-        self.trouble = Trouble(self)
-        self.faults = self.trouble.standing
-        self.set_listening: Callable[[bool], object] | None = None
-        """Set by the server: stop or resume taking new connections."""
 
     # -- connections
 
@@ -161,7 +182,7 @@ class Exchange:
             connection = Connection(ws, transport, v3)
             connection.encode = raw_deflate_frame
         else:
-            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, limits)
+            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, self.desk, limits)
             v5.demo, v5.login_closes = demo or self.options.demo, self.options.login_closes
             connection = Connection(ws, transport, v5)
         self.connections[conn_id] = connection
@@ -187,19 +208,15 @@ class Exchange:
             self._unsubscribe(subscription)
         connection.pending.clear()
         connection.conversation.ended()
-        player = self._players.pop(connection, None)
-        if player is not None:
-            player.cancel()
+        self._players.end(connection)
 
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
         connection.pings += text == "ping"
-        request, steps = connection.conversation.receive(text, time.time())
+        request, steps = connection.conversation.receive(text, self.wall_s())
         if request is not None:
             self._note(connection, request, steps)
-        player = self._players.get(connection)
-        if player is not None:
-            player.request(time.monotonic())
+        self._players.request(connection)
         for step in steps:
             self._answer(connection, step)
 
@@ -247,11 +264,13 @@ class Exchange:
         if step.then is Then.SUBSCRIBED and step.arg is not None:
             connection.pending[step.arg] = step
         elif step.then is Then.UNSUBSCRIBED and step.arg is not None:
-            connection.pending.pop(step.arg, None)
-            if step.arg in connection.subscriptions:
-                self._unsubscribe(connection.subscriptions[step.arg])
+            for arg in (step.arg, self._venue.market_arg(step.arg)):  # one may still be there under its old name
+                connection.pending.pop(arg, None)
+                connection.conversation.subscribed.pop(arg, None)
+                if arg in connection.subscriptions:
+                    self._unsubscribe(connection.subscriptions[arg])
         wait_s = step.late_s
-        if step.op in ("subscribe", "unsubscribe", "login"):
+        if step.op in ("subscribe", "unsubscribe", "login", *OPS):
             fault = self.faults.late_ack(connection.path, connection.conn_id, step.op, step.arg)
             if fault is not None:
                 if fault.options["seconds"] is None:
@@ -284,16 +303,16 @@ class Exchange:
         connection.subscriptions[arg] = subscription
         if self._too_many(connection):
             return
-        self._listeners.setdefault(arg, {})[connection] = subscription
+        self.distribution.join(subscription)
         if self.recording is not None:
-            self._play(connection, arg)
+            self._players.start(connection, arg)
             subscription.flowing = True
             return
         if self.load is not None:
             self.load.join(subscription)
             subscription.flowing = True
             return
-        opening = self.source.join(arg)
+        opening = self.source.join(self._venue.market_arg(arg))
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
             later = asyncio.get_running_loop().call_later(delay_s, self._open_late, subscription)
@@ -313,85 +332,35 @@ class Exchange:
         return connection.closed
 
     def _open_late(self, subscription: Subscription) -> None:
-        self._begin(subscription, self.source.opening(subscription.offer.arg))
+        self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
-        connection, arg = subscription.connection, subscription.offer.arg
+        arg = subscription.offer.arg
         subscription.flowing = True
-        account = connection.conversation.account
-        if subscription.offer.login and account is not None and opening is None:
-            opening = private_push(arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            self._repeat(subscription)
-        if opening is not None:
-            self.push_to(subscription, opening)
-
-    def _repeat(self, subscription: Subscription) -> None:
-        """Private channels with a snapshot send it again every few seconds (PROTOCOL 5.3)."""
-        by_key = dict(subscription.offer.arg)
-        if by_key["channel"] not in _PERIODIC:
+        if opening is None and self.private.begin(subscription):
             return
-        try:
-            interval = str(json.loads(by_key.get("extraParams", "{}")).get("updateInterval", ""))
-        except (ValueError, AttributeError):
-            interval = ""
-        if interval != "0":
-            self._repeat_after(subscription, _INTERVALS_MS.get(interval, _PRIVATE_EVERY_S))
-
-    def _repeat_after(self, subscription: Subscription, every_s: float) -> None:
-        subscription.timers.clear()
-        subscription.timers.append(
-            asyncio.get_running_loop().call_later(every_s, self._push_private, subscription, every_s)
-        )
-
-    def _push_private(self, subscription: Subscription, every_s: float) -> None:
-        account = subscription.connection.conversation.account
-        if account is not None:
-            text = private_push(subscription.offer.arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            if text is not None:
-                self.push_to(subscription, text)
-        self._repeat_after(subscription, every_s)
+        if opening is not None:
+            market_arg = self._venue.market_arg(arg)
+            text = opening if market_arg == arg else self._venue.todays_text(market_arg, opening)
+            self.distribution.push_to(subscription, text)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
         for timer in subscription.timers:
             timer.cancel()
         connection.subscriptions.pop(arg, None)
-        listeners = self._listeners.get(arg, {})
-        listeners.pop(connection, None)
-        if not listeners:
-            self._listeners.pop(arg, None)
-            self.source.leave(arg)
-        player = self._players.get(connection)
-        if player is not None:
-            player.stop(arg)
+        if self.distribution.leave(subscription):
+            self.source.leave(self._venue.market_arg(arg))
+        self._players.stop(connection, arg)
         if self.load is not None:
             self.load.leave(subscription)
 
+    def _traded(self, trader: Trader) -> None:
+        """Something happened to an account: who listens is told, and a market that its orders wait in goes on."""
+        self.private.wake(trader)
+        self._awake.set()
+
     # -- data
-
-    def push_to(self, subscription: Subscription, text: str) -> None:
-        """Send one push to one subscription alone."""
-        connection, arg = subscription.connection, subscription.offer.arg
-        if not subscription.dead:
-            for changed in self.faults.pushes_of(connection.conn_id, arg, text, connection.path):
-                connection.send_text(changed)
-
-    def _emit(self, arg: Arg, text: str) -> None:
-        """Send one push to all who listen."""
-        listeners = self._listeners.get(arg)
-        if not listeners:
-            return
-        path = next(iter(listeners)).path
-        texts = self.faults.pushes(arg, text, path)
-        messages = [Message(one) for one in texts]
-        personal = self.faults.personal
-        for connection, subscription in listeners.items():
-            if not subscription.flowing or subscription.dead:
-                continue
-            if personal:
-                messages = [Message(one) for one in self.faults.pushes_to(connection.conn_id, arg, texts, path)]
-            for message in messages:
-                connection.send_message(message)
 
     async def _run_market(self) -> None:
         while True:
@@ -402,57 +371,20 @@ class Exchange:
                 continue
             await asyncio.sleep(wait_s)
             try:
-                self.source.advance(self._emit)
+                self.source.advance(self.distribution.emit)
             except Exception:
                 log.exception("the market stumbled")
 
-    def _play(self, connection: Connection, arg: Arg) -> None:
-        assert self.recording is not None
-        player = self._players.get(connection)
-        if player is None:
-            send = partial(self._send_recorded, connection)
-            pace, loop = self.options.pace, self.options.loop
-            player = self._players[connection] = Player(self.recording, pace, send, connection.steady, loop=loop)
-            player.request(time.monotonic())
-        player.start(arg)
-
-    def _send_recorded(self, connection: Connection, recorded: list[tuple[Arg, str]]) -> None:
-        framed = []
-        for arg, text in recorded:
-            subscription = connection.subscriptions.get(arg)
-            if subscription is not None and not subscription.dead:
-                texts = self.faults.pushes_of(connection.conn_id, arg, text, connection.path)
-                framed += [connection.encode(changed) for changed in texts]
-        if framed:
-            connection.send(b"".join(framed))
-
-    # -- what faults bring
-
-    def change_key(self, api_key: str, *, deleted: bool) -> int:
-        """Close with 4007 all who are logged in with a key, every key if none is given (PROTOCOL 2.5)."""
-        met = 0
-        for connection in list(self.connections.values()):
-            account = connection.conversation.account
-            if account is not None and api_key in ("", account.key.api_key):
-                connection.close(4007)
-                met += 1
-        if deleted:
-            self.accounts.delete(api_key)
-        return met
-
-    def deliver(self, inst_id: str) -> int:
-        """An instrument expires."""
-        raise NotImplementedError
-
-    def rename(self, inst_id: str, to: str) -> int:
-        """An instrument gets another name."""
-        raise NotImplementedError
+    def wall_s(self) -> float:
+        """Unix time by the exchange's clock, in s; the market's time may run faster."""
+        return time.time() + self.options.ahead_s
 
     # -- observation
 
     def state(self) -> dict[str, Any]:
         """What is going on, as JSON can say it."""
         return {
+            "demo": self.options.demo,
             "connects": self.connects,
             "refused_connects": self.refused_connects,
             "requests": len(self.requests),
@@ -477,4 +409,4 @@ class Exchange:
 
     def pending(self) -> int:
         """Recorded frames that are still to be sent to live connections."""
-        return sum(player.pending for player in self._players.values())
+        return self._players.pending

@@ -19,6 +19,7 @@ from typing import Any
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.endpoints import PATHS
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg, parse_topic
 
 __all__ = ["FAULTS", "GARBAGE", "MEANINGS", "Fault", "arg_of", "parse_fault"]
@@ -33,14 +34,14 @@ _ALWAYS = {"times": 0, **_CHANCE}
 _NOW = {"every_s": 0.0, **_CHANCE}
 
 _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("late_ack", {**_TOPIC, "op": "", "seconds": None, **_ALWAYS}, "acks (of op subscribe, unsubscribe, login) come so much later, null: never. A subscription and a login are in force when the ack comes, an unsubscription at once"),
+    ("late_ack", {**_TOPIC, "op": "", "seconds": None, **_ALWAYS}, "acks and replies (of op subscribe, unsubscribe, login, order, ...) come so much later, null: never. A subscription and a login are in force when the ack comes, an unsubscription and an order at once"),
     ("refuse", {**_TOPIC, "code": 60018, "text": "", "late_s": None, **_ALWAYS}, "an error with `id`, without `arg`, in place of the ack; with late_s: so much after the ack, and no data"),
     ("refuse_login", {**_CONN, "code": 60009, "text": "", "close": False, **_ALWAYS}, "logins are refused (60005 key, 60032 region, 60006 clock, 50101 environment); close: and the connection closed with 4001"),
     ("gap", {**_TOPIC, **_ONCE}, "an update of a book is left out, the numbers go on"),
     ("lose", {**_TOPIC, **_ONCE}, "a push is not sent, public or private"),
     ("duplicate", {**_TOPIC, **_ONCE}, "a push is sent twice"),
     ("reorder", {**_TOPIC, **_ONCE}, "a push comes after the next one of its argument"),
-    ("checksum", {**_TOPIC, "to": "wrong", **_ONCE}, "a push of a book carries a wrong checksum; to zero: 0"),
+    ("checksum", {**_TOPIC, "becomes": "wrong", **_ONCE}, "a push of a book carries a wrong checksum; becomes zero: 0"),
     ("crossed", {**_TOPIC, **_ONCE}, "an update of a book brings a bid above every ask"),
     ("withhold_snapshot", {**_TOPIC, "seconds": 3.0, **_ONCE}, "the first push of a subscription, and all after it, wait"),
     ("topic_dead", {**_TOPIC, **_NOW}, "live subscriptions fall silent until they are made anew"),
@@ -57,6 +58,7 @@ _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("key_changed", {"api_key": "", "deleted": False}, "connections logged in with this key (all keys) are closed with 4007; deleted: and it can log in no more"),
     ("deliver", {"inst_id": ""}, "an instrument expires: `instruments` says so, its topics fall silent, new subscriptions are 60018"),
     ("rename", {"inst_id": "", "to": ""}, "an instrument gets another instId: `instruments` says so, trades and books go on under the old one, other topics fall silent"),
+    ("renumber", {"inst_id": ""}, "the sequence numbers of an instrument begin anew, as after a maintenance (PROTOCOL 6.3)"),
     ("rest", {"endpoint": "", "status": 503, "code": 0, "seconds": 0.0, **_ALWAYS}, "REST answers (those whose path begins so) with this HTTP status (429, 503; 200 for the true answer) and OKX's code, after so many seconds"),
     ("stop_listening", {}, "new connections are refused, live ones stay"),
     ("resume", {}, "new connections are taken again, on the same port"),
@@ -73,8 +75,8 @@ _NUMBERS = "seconds late_s pause_s close_after_s every_s times count code status
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "kind": GARBAGE,
     "how": ("fin", "rst"),
-    "op": ("", "subscribe", "unsubscribe", "login"),
-    "to": ("wrong", "zero"),
+    "op": ("", "subscribe", "unsubscribe", "login", *OPS),
+    "becomes": ("wrong", "zero"),
 }
 
 
@@ -163,8 +165,10 @@ def arg_of(given: object) -> Arg:
 
 def _check(name: str, options: Mapping[str, Any]) -> None:
     for key in _NUMBERS:
-        value = options.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+        value, default = options.get(key), FAULTS[name].get(key)
+        if value == default:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
     if not isinstance(options.get("seed", 0), int):
         raise BadCommand(f"fault {name!r}: seed {options['seed']!r}; a whole number is accepted")
@@ -175,5 +179,5 @@ def _check(name: str, options: Mapping[str, Any]) -> None:
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise BadCommand(f"fault {name!r}: texts {texts!r}; a list of texts is accepted")
     for key in ("inst_id", "to"):
-        if name in ("deliver", "rename") and not options.get(key, "-"):
+        if name in ("deliver", "rename", "renumber") and not options.get(key, "-"):
             raise BadCommand(f"fault {name!r}: {key} missing; an instId is accepted")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
@@ -18,9 +18,10 @@ from okws_celery.errors import BadCommand
 from okws_celery.okx.catalogue import CATALOGUE
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.load_messages import CHANNELS, Make, Maker, maker
+from okws_celery.simulator.load_plan import LoadPlan, load_names
 from okws_celery.simulator.protocol import TEXTS, Offer, Refusal, named
 
-__all__ = ["Load", "LoadPlan", "load_names", "parse_mix", "parse_plan"]
+__all__ = ["Load"]
 
 _TICK_S = 0.001
 _CHUNK = 500
@@ -28,18 +29,6 @@ _CHUNK = 500
 _MOST_BEHIND_S = 0.25
 """What a late tick sends at once; more than this is left out, and the rate is missed."""
 _SLOTS = 100
-_MOST_RATE = 10_000_000
-_MOST_INSTRUMENTS = 10_000
-DEFAULT_MIX = {"tickers": 70.0, "trades": 30.0}
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """What is sent: messages a second over all connections, 0 for bursts only; shares of channels; instruments."""
-
-    rate: float = 0.0
-    mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
-    instruments: int = 100
 
 
 @dataclass(slots=True)
@@ -97,7 +86,7 @@ class Load:
 
     def burst(self, count: int) -> None:
         """Send so many messages as fast as they are read; meanwhile nothing goes out at the rate."""
-        if count < 1 or isinstance(count, bool):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise BadCommand(f"burst {count!r}: a number of messages from 1 is accepted")
         self._burst = _Burst(count)
         self._awake.set()
@@ -162,7 +151,7 @@ class Load:
 
     async def _send_burst(self) -> None:
         burst = self._burst
-        burst.began_us = time.time_ns() // 1000
+        burst.began_us = burst.began_us or time.time_ns() // 1000
         while burst.sent < burst.wanted and burst is self._burst and self._wanted:
             for connection in list(self._out):
                 await connection.steady()
@@ -200,39 +189,6 @@ class Load:
             shares.setdefault(subscription.offer.channel, []).append(share)
         self._rings = {channel: cycle(ring) for channel, ring in shares.items()}
         self._awake.set()
-
-
-def load_names(count: int) -> list[str]:
-    """The instruments of the load mode: `L0001-USDT` and so on."""
-    return [f"L{number:04d}-USDT" for number in range(1, count + 1)]
-
-
-def parse_mix(text: str) -> dict[str, float]:
-    """Shares by channel from `tickers=70,trades=30`; BadCommand for anything else."""
-    pairs = [part.partition("=") for part in text.split(",")]
-    try:
-        return {name.strip(): float(share) for name, _, share in pairs}
-    except ValueError:
-        raise BadCommand(f"mix {text!r}: channel=share,... is accepted, as in tickers=70,trades=30") from None
-
-
-def parse_plan(given: Mapping[str, Any], before: LoadPlan | None = None) -> LoadPlan:
-    """A plan from `rate`, `mix` (shares by channel) and `instruments`; what is not given is as before. BadCommand."""
-    base = before or LoadPlan()
-    unknown = set(given) - {"rate", "mix", "instruments"}
-    if unknown:
-        raise BadCommand(f"load: {', '.join(sorted(unknown))}; rate, mix, instruments and burst are accepted")
-    rate, mix = given.get("rate", base.rate), given.get("mix", base.mix)
-    instruments = given.get("instruments", base.instruments)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= _MOST_RATE:
-        raise BadCommand(f"load: rate {rate!r}; a number from 0 to {_MOST_RATE:,} is accepted")
-    if not isinstance(instruments, int) or not 1 <= instruments <= _MOST_INSTRUMENTS:
-        raise BadCommand(f"load: instruments {instruments!r}; a number from 1 to {_MOST_INSTRUMENTS:,} is accepted")
-    shares = mix if isinstance(mix, Mapping) else {}
-    usable = all(isinstance(share, (int, float)) and 0 <= share < 1e9 for share in shares.values())
-    if not usable or not sum(shares.values()) or not set(shares) <= set(CHANNELS):
-        raise BadCommand(f"load: mix {mix!r}; shares from 0 of {', '.join(CHANNELS)} are accepted")
-    return LoadPlan(float(rate), dict(shares), instruments)
 
 
 def _turns(mix: Mapping[str, float]) -> list[str]:

@@ -15,13 +15,17 @@ import heapq
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.recording import Recording
 
-__all__ = ["MAX", "RECORDED", "Player", "parse_pace"]
+if TYPE_CHECKING:
+    from okws_celery.simulator.connection import Connection
+
+__all__ = ["MAX", "RECORDED", "Player", "Players", "parse_pace"]
 
 RECORDED = 1.0
 MAX = 0.0
@@ -144,3 +148,53 @@ class Player:
             began_s = due.at_s - frames[-1].at_s / self._pace if self._pace else 0.0
             self._due += self._frames(due.arg, began_s + self._round_s, due.round + 1)
             heapq.heapify(self._due)
+
+
+class Players:
+    """The players of all connections."""
+
+    def __init__(
+        self,
+        recording: Recording | None,
+        pace: float,
+        send: Callable[[Connection, list[tuple[Arg, str]]], None],
+        *,
+        loop: bool,
+    ) -> None:
+        self._recording = recording
+        self._pace = pace
+        self._send = send
+        self._loop = loop
+        self._players: dict[Connection, Player] = {}
+
+    @property
+    def pending(self) -> int:
+        """Frames that are still to be sent."""
+        return sum(player.pending for player in self._players.values())
+
+    def request(self, connection: Connection) -> None:
+        """A connection made a request."""
+        if connection in self._players:
+            self._players[connection].request(time.monotonic())
+
+    def start(self, connection: Connection, arg: Arg) -> None:
+        """Play an argument to a connection."""
+        assert self._recording is not None
+        player = self._players.get(connection)
+        if player is None:
+            send = partial(self._send, connection)
+            player = Player(self._recording, self._pace, send, connection.steady, loop=self._loop)
+            self._players[connection] = player
+            player.request(time.monotonic())
+        player.start(arg)
+
+    def stop(self, connection: Connection, arg: Arg) -> None:
+        """Play it no more."""
+        if connection in self._players:
+            self._players[connection].stop(arg)
+
+    def end(self, connection: Connection) -> None:
+        """A connection is gone."""
+        player = self._players.pop(connection, None)
+        if player is not None:
+            player.cancel()

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.okx.endpoints import PATHS
-from okws_celery.simulator import control, rest
+from okws_celery.simulator import control, control_market, rest, rest_private
 from okws_celery.simulator.exchange import Exchange, Options
 from okws_celery.simulator.frames import PONG, frame, permessage_deflate
 from okws_celery.simulator.rest_faults import rest_faults
@@ -66,11 +66,13 @@ class Server:
         except BaseException:
             bound.close()
             raise
-        self.exchange.set_listening = self._set_listening
+        self.exchange.trouble.set_listening = self._set_listening
         app = web.Application(middlewares=[rest_faults(self.exchange)])
         app.add_routes([web.get(path, self._websocket) for path in (*(f"/ws/v5/{one}" for one in PATHS), "/ws/v3")])
         app.add_routes(rest.routes(self.exchange))
+        app.add_routes(rest_private.routes(self.exchange))
         app.add_routes(control.routes(self.exchange))
+        app.add_routes(control_market.routes(self.exchange))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         self._listening = await self._listen(bound)

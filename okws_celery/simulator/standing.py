@@ -55,7 +55,7 @@ class StandingFaults:
         for fault in self.standing:
             if fault.name == "late_ack" and fault.options["op"] in ("", op):
                 topical = fault.arg is not None or fault.channel
-                meant = fault.concerns(arg) if op != "login" else not topical
+                meant = fault.concerns(arg) if op in ("subscribe", "unsubscribe") else not topical
                 if meant and fault.aims_at(path, conn) and fault.strikes():
                     return fault
         return None
@@ -129,7 +129,7 @@ def _changed(fault: Fault, arg: Arg, text: str, conn: str) -> list[str]:
         return []
     if name == "duplicate":
         return [text, text]
-    return [_crossed(text) if name == "crossed" else _with_checksum(text, fault.options["to"])]
+    return [_crossed(text) if name == "crossed" else _with_checksum(text, fault.options["becomes"])]
 
 
 def _reordered(fault: Fault, stream: tuple[Arg, str], text: str) -> list[str]:
@@ -152,10 +152,10 @@ def _text(code: int, arg: Arg) -> str:
     return TEXTS.get(code, f"Refused with {code}").format(op="subscribe", request="", **wanted)
 
 
-def _with_checksum(text: str, to: str) -> str:
+def _with_checksum(text: str, becomes: str) -> str:
     push = json.loads(text)
     for row in push["data"]:
-        row["checksum"] = 0 if to == "zero" else (row["checksum"] or 20260623) ^ 1
+        row["checksum"] = 0 if becomes == "zero" else (row["checksum"] or 20260623) ^ 1
     return json.dumps(push, separators=(",", ":"))
 
 

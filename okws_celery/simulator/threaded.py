@@ -15,13 +15,15 @@ from okws_celery.okx.login import Credentials
 from okws_celery.simulator.needs import needed
 
 with needed():
+    from okws_celery.simulator.account_side import account_state, perform
     from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
-    from okws_celery.simulator.load import Load, parse_plan
+    from okws_celery.simulator.load import Load
     from okws_celery.simulator.server import Server
 
-from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, AccountSetup
 from okws_celery.simulator.faults import Fault, arg_of, parse_fault
 from okws_celery.simulator.frames import TEXT, frame
+from okws_celery.simulator.load_plan import parse_plan
 from okws_celery.simulator.replay import parse_pace
 
 __all__ = ["LiveConnection", "Simulator"]
@@ -52,10 +54,10 @@ class Simulator:
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor, and again with `loop`. `tls` is
     (certificate, key), paths of PEM files. `speed` makes the market's time run faster. `load` turns the load mode on:
     {"rate": messages a second, "mix": {channel: share}, "instruments": number}. `demo` makes it the demo environment,
-    in which only `demo_keys` log in. `checksums` fills the field that OKX now leaves 0. `deflate` agrees to
-    permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a connection; `login_closes`
-    lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit subscriptions (4009 and 4008, 0: no
-    limit).
+    in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
+    0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
+    connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
+    subscriptions (4009 and 4008, 0: no limit). `ahead_s` is how far its clock is ahead of this machine's.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class Simulator:
         load: Mapping[str, Any] | None = None,
         speed: float = 1.0,
         tls: tuple[str, str] | None = None,
-        api_keys: Iterable[Credentials] = (DEFAULT_KEY,),
-        demo_keys: Iterable[Credentials] = (DEMO_KEY,),
+        api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
+        demo_keys: Iterable[Credentials | AccountSetup] = (DEMO_KEY,),
+        ahead_s: float = 0.0,
         demo: bool = False,
         checksums: bool = False,
         deflate: bool = True,
@@ -91,6 +94,7 @@ class Simulator:
             load=None if load is None else parse_plan(load),
             api_keys=tuple(api_keys),
             demo_keys=tuple(demo_keys),
+            ahead_s=ahead_s,
             demo=demo,
             checksums=checksums,
             deflate=deflate,
@@ -265,9 +269,44 @@ class Simulator:
 
         return self._call(send)
 
+    def place(self, *, account: str = "", times: int = 1, **order: Any) -> list[str]:
+        """Place orders for an account on the exchange's side; gives their ordIds.
+
+        Parameters are REST's (instId, side, ordType, sz, px, ...); by default a limit order to buy a little BTC-USDT,
+        1 % away from the market. The account is named by its API key, and is the first one by default.
+        """
+        return self._call(lambda: perform(self._exchange, {"account": account, "place": order, "times": times}))
+
+    def fill(self, ord_id: str, sz: str = "", px: str = "", *, account: str = "") -> None:
+        """Fill an open order on the exchange's side: wholly and at its own price, if not said otherwise."""
+        self._call(lambda: perform(self._exchange, {"account": account, "fill": ord_id, "sz": sz, "px": px}))
+
+    def cancel(self, ord_id: str, *, account: str = "", source: str = "1") -> None:
+        """Cancel an open order on the exchange's side; `source` is OKX's cancelSource."""
+        self._call(lambda: perform(self._exchange, {"account": account, "cancel": ord_id, "source": source}))
+
+    def push(self, channel: str, *rows: dict[str, Any], account: str = "") -> None:
+        """Push rows, as they are, to who listens to a private channel of an account, in one write."""
+        self._call(lambda: perform(self._exchange, {"account": account, "push": channel, "rows": list(rows)}))
+
+    def account(self, account: str = "") -> dict[str, Any]:
+        """Balances, open orders and positions of an account, as REST shows them."""
+        return self._call(lambda: account_state(self._exchange, account))
+
     def drop(self, path: str = "", how: str = "fin", conn: str = "") -> int:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""
         return self.fault("drop", path=path, how=how, conn=conn).hits
+
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom (`call-auction-details`, `status`, ...) speak to all who listen to it.
+
+        Gives the number of its subscribed arguments.
+        """
+        return self._call(lambda: self._exchange.source.ask(channel))
+
+    def reset_numbers(self, inst_id: str) -> None:
+        """Let the sequence numbers of an instrument begin anew, as OKX may after a maintenance (PROTOCOL 6.3)."""
+        self._call(lambda: self._exchange.source.engine(inst_id).reset_numbers())
 
     def stop_listening(self) -> None:
         """Refuse new connections from now on; live ones stay."""

@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.faults import Fault
 from okws_celery.simulator.misbehave import misbehave
 from okws_celery.simulator.standing import StandingFaults
+from okws_celery.simulator.upheaval import Upheaval
 
-__all__ = ["Scene", "Trouble"]
-
-
-class Scene(Protocol):
-    """What faults happen to."""
-
-    @property
-    def connections(self) -> Mapping[str, Connection]:
-        """All live connections, oldest first."""
-
-    @property
-    def set_listening(self) -> Callable[[bool], object] | None:
-        """Stops or resumes taking new connections."""
-
-    def change_key(self, api_key: str, *, deleted: bool) -> int:
-        """An API key was changed or deleted; gives the number of connections that end."""
-
-    def deliver(self, inst_id: str) -> int:
-        """An instrument expires; gives the number of subscriptions that fall silent."""
-
-    def rename(self, inst_id: str, to: str) -> int:
-        """An instrument gets another name; gives the number of subscriptions that fall silent."""
+__all__ = ["Trouble"]
 
 
 class Trouble:
     """All faults of one simulated exchange."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.standing = StandingFaults()
-        self._scene = scene
+    def __init__(self, connections: Mapping[str, Connection], standing: StandingFaults, upheaval: Upheaval) -> None:
+        self.set_listening: Callable[[bool], object] | None = None
+        """Set by the server: stops or resumes taking new connections."""
+        self._connections = connections
+        self._standing = standing
+        self._upheaval = upheaval
         self._repeated: dict[int, asyncio.TimerHandle] = {}
 
     def apply(self, fault: Fault) -> int:
@@ -49,7 +31,7 @@ class Trouble:
             self._clear()
             return 0
         if fault.stands:
-            self.standing.add(fault)
+            self._standing.add(fault)
             if fault.name != "trickle":
                 return 0
             if fault.options["seconds"]:
@@ -61,7 +43,7 @@ class Trouble:
 
     def end(self, fault: Fault) -> None:
         """End one fault that stands or repeats."""
-        self.standing.remove(fault)
+        self._standing.remove(fault)
         timer = self._repeated.pop(id(fault), None)
         if timer is not None:
             timer.cancel()
@@ -71,7 +53,7 @@ class Trouble:
 
     def met_by(self, connection: Connection) -> None:
         """A new connection: what stands for all of them meets it, too."""
-        fault = self.standing.trickle(connection.path, connection.conn_id)
+        fault = self._standing.trickle(connection.path, connection.conn_id)
         if fault is not None:
             fault.hits += 1
             connection.trickle(fault.options["pause_s"])
@@ -83,18 +65,20 @@ class Trouble:
         self._repeated.clear()
 
     def _do(self, fault: Fault) -> int:
-        scene, options = self._scene, fault.options
+        options = fault.options
         match fault.name:
             case "stop_listening" | "resume":
-                if scene.set_listening is not None:
-                    scene.set_listening(fault.name == "resume")
+                if self.set_listening is not None:
+                    self.set_listening(fault.name == "resume")
                 return 0
             case "key_changed":
-                return scene.change_key(options["api_key"], deleted=options["deleted"])
+                return self._upheaval.change_key(options["api_key"], deleted=options["deleted"])
             case "deliver":
-                return scene.deliver(options["inst_id"])
+                return self._upheaval.deliver(options["inst_id"])
             case "rename":
-                return scene.rename(options["inst_id"], options["to"])
+                return self._upheaval.rename(options["inst_id"], options["to"])
+            case "renumber":
+                return self._upheaval.renumber(options["inst_id"])
             case "topic_dead":
                 return _silence(
                     subscription
@@ -115,13 +99,13 @@ class Trouble:
         self._repeated[id(fault)] = asyncio.get_running_loop().call_later(fault.options["every_s"], again)
 
     def _clear(self) -> None:
-        self.standing.clear()
+        self._standing.clear()
         self.stop()
-        for connection in self._scene.connections.values():
+        for connection in self._connections.values():
             connection.trickle(None)
 
     def _aimed(self, fault: Fault) -> list[Connection]:
-        return [one for one in self._scene.connections.values() if fault.aims_at(one.path, one.conn_id)]
+        return [one for one in self._connections.values() if fault.aims_at(one.path, one.conn_id)]
 
 
 def _silence(subscriptions: Iterable[Subscription]) -> int:
