@@ -191,6 +191,6 @@ def _code(inst_id: str, rows: list[bytes]) -> int:
     for row in rows:
         found: Any = msgspec.json.decode(row)
         code = found.get("instIdCode") if isinstance(found, dict) and found.get("instId") == inst_id else None
-        if isinstance(code, int):
+        if isinstance(code, int) and not isinstance(code, bool):
             return code
     raise RestError("OKX has none for it (yet)")

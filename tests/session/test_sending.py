@@ -10,6 +10,7 @@ import pytest
 from session.holding import DEMO, Held
 from waiting import eventually
 
+import okws_celery
 from okws_celery.calls.sending import carry_out
 from okws_celery.errors import Answer, OkwsError
 from okws_celery.session import Ending
@@ -233,6 +234,25 @@ class TestAtMostOnce:
         assert (held.registry.wait_reply(held.name, command.id, 10) or {})["errorCode"] == 80000
         assert send(held, placing(order("b")))["errorCode"] == 80000
         assert open_orders(simulator) == ["a", "b"]
+
+    def test_redis_full(self, held: Held) -> None:
+        """Redis says no to the command: nobody is told that the order was not placed."""
+        held.redis.config_set("maxmemory", 1)
+        try:
+            said = send(held, placing(order("a")), wait=1.0)
+        finally:
+            held.redis.config_set("maxmemory", 0)
+        assert said["errorCode"] == 80014
+        assert "unknown outcome" in said["message"]
+        assert send(held, placing(order("b")))["errorCode"] == 80000
+
+    def test_no_redis(self, free_port: Callable[[], int]) -> None:
+        """Without Redis it is certain that nothing was sent, and the answer shows no password."""
+        with okws_celery.client(f"redis://:hidden@127.0.0.1:{free_port()}/0", timeout=0.5) as client:
+            said = client.send("tests", placing(order("a")))
+        assert said["errorCode"] == 80012
+        assert "not sent" in said["message"]
+        assert "hidden" not in said["message"]
 
     def test_nobody_holds_the_session(self, held: Held, simulator: Simulator) -> None:
         """Open, and its worker gone: nobody took the command, so it is certain that nothing was sent."""
