@@ -14,8 +14,8 @@ from simulator.trading import ANY_ORDERS, Desk
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
 from okws_celery.simulator.source import Clock, MarketSource
-from okws_celery.simulator.trading.floor import MarketPrices
 from okws_celery.simulator.trading.limits import TradingLimits
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.refusals import Refused
 
 LIMIT = {"instId": "BTC-USDT", "tdMode": "cash", "side": "buy", "ordType": "limit", "sz": "0.01"}
