@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from okws_celery.simulator.bars import bar_bounds
-from okws_celery.simulator.instrument import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.option_streams import option_trade, summary
 from okws_celery.simulator.rest_call import FAR_MS, UNKNOWN, Call, Problem, needed, number, one_of
 from okws_celery.simulator.seldom import Occasion
@@ -24,9 +24,12 @@ _SETTLING_MS = 3_600_000
 Query = Mapping[str, str]
 
 
-def public_calls(source: MarketSource, known: Mapping[str, Instrument]) -> list[Call]:
-    """The calls of `/api/v5/public` and `/api/v5/system`; `known` are the instruments that there are."""
-    public = _Public(source, known)
+def public_calls(source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> list[Call]:
+    """The calls of `/api/v5/public` and `/api/v5/system`; `known` are the instruments that there are.
+
+    `wall_s` is the clock by which logins and signatures are judged, Unix s, which does not run faster with the market.
+    """
+    public = _Public(source, known, wall_s)
     base = "/api/v5/public/"
     # fmt: off
     return [
@@ -47,12 +50,13 @@ def public_calls(source: MarketSource, known: Mapping[str, Instrument]) -> list[
 
 
 class _Public:
-    def __init__(self, source: MarketSource, known: Mapping[str, Instrument]) -> None:
+    def __init__(self, source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> None:
         self._source = source
         self._known = known
+        self._wall_s = wall_s
 
     def time(self, _: Query) -> list[Any]:
-        return [{"ts": str(self._source.clock.now_ms())}]
+        return [{"ts": str(int(self._wall_s() * 1000))}]
 
     def instruments(self, query: Query) -> list[Any]:
         kind = one_of(query, "instType", _TYPES)
@@ -61,7 +65,7 @@ class _Public:
         if kind == "EVENTS" and query.get("seriesId", "") not in {"", *(one.series for one in self._known.values())}:
             return []
         found = self._chosen(query, "SPOT" if kind == "MARGIN" else kind)
-        return [instrument_object(one, kind) for one in found]
+        return [self._source.pulse.terms.object(one, kind) for one in found]
 
     def underlying(self, query: Query) -> list[Any]:
         kind = one_of(query, "instType", ("SWAP", "FUTURES", "OPTION"))
@@ -97,6 +101,8 @@ class _Public:
         return rows
 
     def mark_price(self, query: Query) -> list[Any]:
+        if query.get("instId") and not query.get("instType"):
+            return self._values([self._one(query)], mark_price)  # ccxt asks like this
         kind = one_of(query, "instType", ("MARGIN", *_CONTRACTS))
         return self._values(self._chosen(query, "SPOT" if kind == "MARGIN" else kind), mark_price)
 
