@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import websocket
 
@@ -24,7 +24,7 @@ class Talk:
         self.ws = websocket.create_connection(url, timeout=timeout, sslopt=options, skip_utf8_validation=True)
         self.got: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Talk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -101,7 +101,7 @@ def login_arg(key: str, secret: str, passphrase: str, at_s: float | None = None)
 
 def is_push(said: dict[str, Any], channel: str) -> bool:
     """A message is a push of this channel."""
-    return "data" in said and said["arg"]["channel"] == channel
+    return "arg" in said and "data" in said and said["arg"]["channel"] == channel
 
 
 def _arg(given: object) -> object:
