@@ -12,6 +12,7 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.book_streams import FullBook, MergedBook, rpi_rows, spread_rows
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.candle_streams import CandleStream, MarkCandleStream
+from okws_celery.simulator.instruments_stream import InstrumentsStream
 from okws_celery.simulator.option_streams import OptionTradesStream, SummaryStream
 from okws_celery.simulator.seldom import SeldomStream
 from okws_celery.simulator.seldom_rows import (
@@ -22,7 +23,6 @@ from okws_celery.simulator.seldom_rows import (
     call_auction,
     estimated_price,
     event_market,
-    instruments,
     liquidation,
     maintenance,
     structured_block_trade,
@@ -84,7 +84,7 @@ _ROWS: list[tuple[str, str, str, Callable[[Arg, Any], Stream]]] = [
     ("index-tickers",        "index",      "INDEX",    partial(Value, row=index_ticker, every_ms=100, quiet_ms=_MINUTE)),
     ("option-trades",        "options",    "OPTION",   OptionTradesStream),
     ("opt-summary",          "market",     "",         SummaryStream),
-    ("instruments",          "market",     _ALL,       partial(SeldomStream, rows=instruments, every_ms=5 * _MINUTE)),
+    ("instruments",          "market",     _ALL,       InstrumentsStream),
     ("event-contract-markets", "market",   "EVENTS",   partial(SeldomStream, rows=event_market, every_ms=_MINUTE)),
     ("liquidation-orders",   "market",     _LEVERED,   partial(SeldomStream, rows=liquidation, every_ms=20 * _SECOND)),
     ("adl-warning",          "market",     _LEVERED,   partial(SeldomStream, rows=adl_warning, every_ms=5 * _MINUTE, pushes=8)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from okws_celery.simulator.market import STEP_MS, Market
+from okws_celery.simulator.terms import Terms
 
 __all__ = ["Pulse"]
 
@@ -12,6 +13,7 @@ class Pulse:
 
     def __init__(self, market: Market, now_ms: int) -> None:
         self.market = market
+        self.terms = Terms(market.instruments)
         self.at_ms = now_ms // STEP_MS * STEP_MS
 
     def step(self) -> int:

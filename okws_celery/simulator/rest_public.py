@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from okws_celery.simulator.bars import bar_bounds
-from okws_celery.simulator.instrument import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.option_streams import option_trade, summary
 from okws_celery.simulator.rest_call import FAR_MS, UNKNOWN, Call, Problem, needed, number, one_of
 from okws_celery.simulator.seldom import Occasion
@@ -61,7 +61,7 @@ class _Public:
         if kind == "EVENTS" and query.get("seriesId", "") not in {"", *(one.series for one in self._known.values())}:
             return []
         found = self._chosen(query, "SPOT" if kind == "MARGIN" else kind)
-        return [instrument_object(one, kind) for one in found]
+        return [self._source.pulse.terms.object(one, kind) for one in found]
 
     def underlying(self, query: Query) -> list[Any]:
         kind = one_of(query, "instType", ("SWAP", "FUTURES", "OPTION"))
@@ -97,6 +97,8 @@ class _Public:
         return rows
 
     def mark_price(self, query: Query) -> list[Any]:
+        if query.get("instId") and not query.get("instType"):
+            return self._values([self._one(query)], mark_price)  # ccxt asks like this
         kind = one_of(query, "instType", ("MARGIN", *_CONTRACTS))
         return self._values(self._chosen(query, "SPOT" if kind == "MARGIN" else kind), mark_price)
 

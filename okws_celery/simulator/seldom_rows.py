@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from okws_celery.simulator.bars import HOUR_MS, MINUTE_MS
-from okws_celery.simulator.instrument import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine, Market
 from okws_celery.simulator.numbers import POWERS
 from okws_celery.simulator.pricing import fair_price, forward, volatility
 from okws_celery.simulator.seldom import Occasion
+from okws_celery.simulator.terms import is_of
 
 __all__ = [
     "DELAY_MS",
@@ -21,7 +22,6 @@ __all__ = [
     "call_auction",
     "estimated_price",
     "event_market",
-    "instruments",
     "liquidation",
     "maintenance",
     "structured_block_trade",
@@ -33,18 +33,6 @@ DELAY_MS = 15 * MINUTE_MS
 """Block trades are told of so much later."""
 _SETTLING_MS = HOUR_MS
 _STATES = ("scheduled", "ongoing", "completed")
-
-
-def instruments(at: Occasion) -> Rows:
-    """The present terms of some instrument of the type, as after a change of them."""
-    wanted = at.keys["instType"]
-    some = [one for one in at.engine.market.instruments.values() if _is_of(one, wanted)]
-    if some:
-        one = some[at.rng.randrange(len(some))]
-        row = instrument_object(one, wanted if wanted != "ANY" else "")
-        for absent in ("tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct"):
-            del row[absent]
-        yield row
 
 
 def event_market(at: Occasion) -> Rows:
@@ -72,7 +60,7 @@ def event_market(at: Occasion) -> Rows:
 def liquidation(at: Occasion) -> Rows:
     """An order by which a position of somebody was closed."""
     wanted = at.keys["instType"]
-    some = [one for one in at.engine.market.instruments.values() if _is_of(one, wanted) and one.inst_type != "EVENTS"]
+    some = [one for one in at.engine.market.instruments.values() if is_of(one, wanted) and one.inst_type != "EVENTS"]
     if not some:
         return
     one = some[at.rng.randrange(len(some))]
@@ -100,7 +88,7 @@ def liquidation(at: Occasion) -> Rows:
 def adl_warning(at: Occasion) -> Rows:
     """The insurance fund of a family shrinks, and recovers."""
     wanted, family = at.keys["instType"], at.keys.get("instFamily", "")
-    families = sorted({one.family for one in at.engine.market.instruments.values() if _is_of(one, wanted)} - {""})
+    families = sorted({one.family for one in at.engine.market.instruments.values() if is_of(one, wanted)} - {""})
     if family and family not in families:
         return
     if families:
@@ -240,10 +228,6 @@ def structured_block_trade(at: Occasion) -> Rows:
             }
         )
     yield {"cTime": str(ts_ms), "blockTdId": str(ts_ms), "groupId": "", "legs": legs}
-
-
-def _is_of(one: Instrument, inst_type: str) -> bool:
-    return inst_type == "ANY" or one.inst_type == ("SPOT" if inst_type == "MARGIN" else inst_type)
 
 
 def _fair(market: Market, one: Instrument, ts_ms: int) -> float:

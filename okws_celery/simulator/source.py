@@ -61,7 +61,7 @@ class MarketSource:
         self.clock = clock
         self.market = Market(seed, clock.now_ms(), demo=demo)
         self.checksums = checksums
-        self._pulse = Pulse(self.market, clock.now_ms())
+        self.pulse = Pulse(self.market, clock.now_ms())
         self._streams: dict[Arg, list[Stream]] = {}
         self._by_engine: dict[int, list[Stream]] = {}
 
@@ -145,8 +145,8 @@ class MarketSource:
         inst_id = by_key.get("instId", "")
         match of:
             case "market":
-                self._wake(self._pulse)
-                return [self._pulse]
+                self._wake(self.pulse)
+                return [self.pulse]
             case "index":
                 return [self.index_engine(inst_id)]
             case "spread":

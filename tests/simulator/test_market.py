@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from simulator.listening import Listener
+from simulator.listening import BEGIN_MS, Listener
 from simulator.merging import MergedBook
 from simulator.talking import Talk, is_push
 
@@ -160,6 +160,30 @@ def test_candles_are_made_of_the_trades(inst_id: str, contract: str, seconds: in
             assert Decimal(row[7]) == turnover
             compared += 1
         assert compared >= least
+
+
+@pytest.mark.parametrize("inst_id", [*ALWAYS, "BTC-USD-SWAP", "BTC-USDT_BTC-USDT-SWAP"])
+def test_the_minutes_around_the_beginning_are_made_of_their_trades(inst_id: str) -> None:
+    """In the minute in which the market began, and before and after it, REST's candles are REST's trades."""
+    market = Listener()
+    engine = market.source.engine(inst_id)
+    market.source.watch(inst_id, lambda _: None)
+    market.run(125)
+    by_minute = defaultdict(list)
+    for single in engine.log.newest_first():
+        if single.ts_ms < BEGIN_MS - 7_200_000:
+            break
+        by_minute[single.ts_ms // 60_000 * 60_000].insert(0, single)
+    candles = engine.candles.rows("1m", before_ms=1 << 62, after_ms=BEGIN_MS - 7_200_000, limit=200)
+    assert len(candles) > 120
+    for candle in candles:
+        trades = by_minute[candle.begin]
+        if trades:
+            prices = [one.price for one in trades]
+            found = [candle.open, candle.high, candle.low, candle.close]
+            assert found == [prices[0], max(prices), min(prices), prices[-1]]
+        assert candle.lots == sum(one.lots for one in trades)
+        assert candle.turnover == sum(one.lots * one.price for one in trades)
 
 
 def test_a_candle_closes_on_time_and_at_most_once_a_second_before() -> None:

@@ -244,6 +244,39 @@ def test_instruments_of_every_type(sim: Simulator) -> None:
     assert get(sim, "public/instruments?instType=OPTION&uly=ETH-USD") == {"code": "0", "msg": "", "data": []}
 
 
+def test_a_change_of_terms_is_pushed_and_in_rest(sim: Simulator) -> None:
+    """`instruments` has no list at first; what it says later of an instrument REST says too."""
+    with Talk(sim.ws_url + "/public") as talk:
+        before = {one["instId"]: one for one in get(sim, "public/instruments?instType=SPOT")["data"]}
+        talk.subscribe({"channel": "instruments", "instType": "SPOT"})
+        assert sim.ask("instruments") == 1
+        row = talk.push("instruments")["data"][0]
+        (now,) = get(sim, f"public/instruments?instType=SPOT&instId={row['instId']}")["data"]
+        assert {**now, **row} == now
+        assert now["maxMktSz"] != before[row["instId"]]["maxMktSz"]
+        assert set(now) - set(row) == {"tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct"}
+
+
+def test_the_control_api_asks_and_resets(sim: Simulator) -> None:
+    """Over HTTP as from Python; what is no channel or instrument is refused with a reason."""
+
+    def post(path: str, said: object) -> Any:
+        data = json.dumps(said).encode()
+        with urllib.request.urlopen(f"{sim.rest_url}/control/{path}", data) as answer:
+            return json.load(answer)
+
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe({"channel": "liquidation-orders", "instType": "SWAP"}, "books:ETH-USDT")
+        assert post("ask", {"channel": "liquidation-orders"}) == {"met": 1}
+        assert talk.push("liquidation-orders")["data"][0]["instType"] == "SWAP"
+        assert post("reset", {"instId": "ETH-USDT"}) == {"met": 1}
+        talk.until(lambda said: is_push(said, "books") and said["data"][0]["seqId"] < said["data"][0]["prevSeqId"])
+    for path, said in (("ask", {"channel": "liquidations"}), ("reset", {"instId": "NO-SUCH"}), ("ask", [])):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(path, said)
+        assert "accepted" in json.load(refused.value)["error"]
+
+
 def test_codes_are_others_in_demo_trading(sim: Simulator) -> None:
     """`instIdCode` of the demo environment is not that of production; all else of an instrument is."""
     with Simulator(limits=False, demo=True) as demo:
