@@ -67,6 +67,7 @@ class Upheaval:
             raise BadCommand(f"fault 'rename': to {to!r} is an instrument already")
         del self._instruments[inst_id]
         renamed = self._instruments[to] = replace(one, inst_id=to)
+        self._source.market.rename(inst_id, to, self._source.clock.now_ms())
         self._venue.rename(inst_id, to)
         self._tell(one, "expired")
         self._tell(renamed, "live")
