@@ -172,6 +172,18 @@ class TestOtherSubscriptions:
         held.subscribe("swap/ticker:BTC-USDT-SWAP")
         assert eventually(lambda: get(held, "swap/ticker:BTC-USDT-SWAP").get("open_interest")) == known["oi"]
 
+    def test_what_one_cannot_read_the_other_has(self, hold: Hold, simulator: Simulator) -> None:
+        """Open interest that is no number is of no use to the ticker."""
+        held = hold()
+        held.subscribe("swap/ticker:BTC-USDT-SWAP")
+        held.subscribe("open-interest:BTC-USDT-SWAP")
+        simulator.fault("topic_dead", channel="open-interest")
+        arguments: dict[str, Any] = {"instId": "BTC-USDT-SWAP"}
+        frame = example(CATALOGUE["open-interest"], arguments).frame.replace('"5000"', '["5000"]')
+        simulator.fault("send", path="public", text=frame)
+        eventually(lambda: get(held, "open-interest:BTC-USDT-SWAP").get("oi") == '["5000"]')
+        assert held.topic("swap/ticker:BTC-USDT-SWAP")["state"] == "live"
+
 
 class TestTickByTick:
     """depth_l2_tbt, which asks for a login in v5."""
