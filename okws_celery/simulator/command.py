@@ -13,7 +13,8 @@ import sys
 from typing import Any
 
 from okws_celery.errors import BadCommand, OkwsError
-from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
+from okws_celery.okx.login import Credentials
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, AccountSetup, parse_account, parse_key
 from okws_celery.simulator.control_command import add_actions, run_action
 from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
 from okws_celery.simulator.needs import needed
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY:SECRET:PASSPHRASE",
         action="append",
         help="an account; may be given again (demo:demo-secret:demo-pass)",
+    )
+    parser.add_argument(
+        "--account",
+        metavar="JSON",
+        action="append",
+        help='an account with more to it: {"apiKey", "secret", "passphrase", "balances", "vip", "acctLv", "posMode"}',
     )
     parser.add_argument("--demo", action="store_true", help="be the demo environment: other keys, other codes")
     parser.add_argument(
@@ -100,7 +107,7 @@ async def _serve(given: argparse.Namespace) -> int:
         loop=given.loop,
         load=_plan(given),
         speed=given.speed,
-        api_keys=tuple(parse_key(text) for text in given.api_key) if given.api_key else (DEFAULT_KEY,),
+        api_keys=_accounts(given) or (DEFAULT_KEY,),
         demo_keys=tuple(parse_key(text) for text in given.demo_key) if given.demo_key else (DEMO_KEY,),
         demo=given.demo,
         checksums=given.checksums,
@@ -120,6 +127,14 @@ async def _serve(given: argparse.Namespace) -> int:
     await end.wait()
     await server.stop()
     return 0
+
+
+def _accounts(given: argparse.Namespace) -> tuple[Credentials | AccountSetup, ...]:
+    keys = [parse_key(text) for text in given.api_key or ()]
+    try:
+        return (*keys, *(parse_account(json.loads(text)) for text in given.account or ()))
+    except json.JSONDecodeError:
+        raise BadCommand("--account: a JSON object is accepted") from None
 
 
 def _plan(given: argparse.Namespace) -> LoadPlan | None:
