@@ -20,7 +20,7 @@ from celery.utils.imports import import_from_cwd
 from click.core import ParameterSource
 from kombu.transport import TRANSPORT_ALIASES
 
-from okws_celery import inspection, supervisor
+from okws_celery import config_sessions, inspection, supervisor
 from okws_celery.errors import ConfigError
 from okws_celery.settings import Settings, load
 from okws_celery.store.connect import check_url, shown
@@ -222,12 +222,16 @@ def _this_application() -> App:
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _size_pool(instance: Any, conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Give a pool of threads its size when nobody else does; in the settings it would be as many processes, too."""
+    """Give a pool of threads its size when nobody else does; in the settings it would be as many processes, too.
+
+    What the config file wants open is looked at here as well: a mistake ends the worker before it has begun.
+    """
     if not isinstance(instance.app, App):
         return
     pool = supervisor.pool_kind(options.get("pool") or options.get("pool_cls") or conf.worker_pool)
     try:
         concurrency = options.get("concurrency") or conf.worker_concurrency
+        config_sessions.planned(instance.app.okws)
         conf.worker_concurrency = supervisor.checked_concurrency(pool, concurrency, instance.app.okws.max_sessions)
     except ConfigError as problem:
         sys.stderr.write(f"okws_celery: {problem}\n")

@@ -18,6 +18,7 @@ from okws_celery.errors import BadCommand, OkwsError, Refused
 __all__ = ["main"]
 
 _PARTS = {
+    "server": ("okws_celery.server_command", "a worker that opens what a config file names, until server_quit"),
     "run": ("okws_celery.demo", "show live prices: Redis, exchange, worker and session in one command"),
     "simulator": ("okws_celery.simulator.command", "an OKX that runs on this machine"),
     "record": ("okws_celery.record_command", "write what OKX sends into a file that the simulator can play"),
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="okws", description="Live OKX data in Redis, from Celery tasks that hold the connections.")
     parser.add_argument("--version", action="version", version=f"okws_celery {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    if arguments and arguments[0].startswith("-c"):
+        arguments.insert(0, "server")  # `okws -c okws.yaml`, the command of okws
     called = arguments[0] if arguments else ""
     for name, (_, meaning) in _PARTS.items():
         commands.add_parser(name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}.")

@@ -12,10 +12,8 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 import redis
 
 from okws_celery import children, embedded
+from okws_celery.background import in_thread
 from okws_celery.demo_table import Screen, screen_for
 from okws_celery.errors import BAD_COMMAND, DONE, NO_WORKER, UNKNOWN_OUTCOME, Answer, BadCommand, OkwsError, StoreError
 from okws_celery.keys import check_name
@@ -193,12 +192,12 @@ class _Demo:
 
     def _close_session(self) -> None:
         if all(child.alive for child in self.running):
-            closing = _in_thread(lambda: self.client.close_ws(self.options.session))
+            closing = in_thread(lambda: self.client.close_ws(self.options.session))
             wait_for_futures([closing], timeout=_CLOSE_S)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         """The answer to a call that waits for its outcome; meanwhile a signal and a dying child are noticed."""
-        asked = _in_thread(call)
+        asked = in_thread(call)
         return self._wait_for(lambda: asked.result() if asked.done() else None)
 
     def _wait_for(self, check: Callable[[], T | None], timeout_s: float | None = None, what: str = "") -> T:
@@ -263,17 +262,3 @@ def _expect(answer: Answer, what: str) -> None:
         f"{topic}: {each['message']}" for topic, each in answer.get("topics", {}).items() if each["errorCode"] != DONE
     ]
     raise NotStarted(f"{what}: {'; '.join(refused) or answer['message']} (errorCode {answer['errorCode']})")
-
-
-def _in_thread(call: Callable[[], T]) -> Future[T]:
-    """Run `call` on a thread that nobody has to wait for, not even the interpreter when it ends."""
-    future: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as problem:
-            future.set_exception(problem)
-
-    threading.Thread(target=work, daemon=True).start()
-    return future

@@ -166,6 +166,26 @@ class NamespaceKeys:
         """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
         return f"{self.namespace}/requests/{host}{path}"
 
+    @property
+    def configs(self) -> str:
+        """Hash: config file, as host:path -> JSON of what it wants (see store/configured.py)."""
+        return f"{self.namespace}/configs"
+
+    @property
+    def configs_seen(self) -> str:
+        """Hash: config file -> ms when a worker that uses it was last seen."""
+        return f"{self.namespace}/configs/seen"
+
+    @property
+    def starting(self) -> str:
+        """String with a TTL: a server is starting its worker, so it is worth waiting for one."""
+        return f"{self.namespace}/starting"
+
+    @property
+    def quit(self) -> str:
+        """String: another one after each `server_quit`, for servers that missed the QUIT on `info`."""
+        return f"{self.namespace}/quit"
+
     def fence(self, listener: str) -> str:
         """Channel on which a listener tells itself which messages came before its read of the keys."""
         return f"{self.namespace}/fence/{listener}"

@@ -24,6 +24,10 @@ class CeleryPost:
         self._lock = threading.Lock()
         self._made: App | None = None
 
+    def prepare(self) -> None:
+        """See Post."""
+        _ = self._app
+
     def send(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: Mapping[str, str]) -> None:
         """See Post."""
         from kombu.exceptions import OperationalError

@@ -12,15 +12,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from okws_celery.config_file import ConfigFile, read_config_file
+from okws_celery.config import EXCHANGE_OPTIONS, PUBLISH_FORMS, ConfigFile, ConfigSession, read_config_file
 from okws_celery.errors import BadCommand, ConfigError
 from okws_celery.okx.endpoints import REGIONS, Endpoints, check_proxy, endpoints
 
 __all__ = ["EXCHANGE_OPTIONS", "PUBLISH_FORMS", "Settings", "load"]
 
-PUBLISH_FORMS = ("both", "pushes", "rows", "none")
-EXCHANGE_OPTIONS = ("region", "demo", "proxy", "ws_url", "rest_url")
-"""Settings that a profile or one `open_ws` may choose for itself."""
 MOST_BACKFILL = 1_000
 
 
@@ -41,7 +38,7 @@ class Settings:
     demo: bool = _setting("OKWS_DEMO", False, "1 for demo trading")
     ca_file: str = _setting("OKWS_CA_FILE", "", "extra CA certificates for the exchange's TLS, PEM")
     proxy: str = _setting("OKWS_PROXY", "", "http://, socks5:// or socks5h:// proxy to the exchange", shown=False)
-    config: str = _setting("OKWS_CONFIG", "", "config file, TOML or INI")
+    config: str = _setting("OKWS_CONFIG", "", "config file: INI, YAML or TOML")
     celery_config: str = _setting("OKWS_CELERY_CONFIG", "", "module of Celery settings laid over the defaults")
     prefix: str = _setting("OKWS_PREFIX", "okex", "first part of data keys")
     namespace: str = _setting("OKWS_NAMESPACE", "okws", "first part of control keys; names queues and exchanges")
@@ -58,6 +55,8 @@ class Settings:
     secret_key: str = _setting("OKWS_SECRET_KEY", "", "the key itself", shown=False)
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Credentials and options by profile name in lower case (OKWS_PROFILE_<NAME>, `[profiles.<name>]`)."""
+    sessions: tuple[ConfigSession, ...] = field(default=(), repr=False)
+    """What the config file wants open: workers see to it when they start."""
     given: frozenset[str] = frozenset()
     """Names of the settings that the environment or the config file gave; the others are defaults."""
 
@@ -89,6 +88,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         if name not in _FIELDS:
             raise ConfigError(f"{place}: no setting {name!r}; accepted are {', '.join(sorted(_FIELDS))}")
         values[name] = _converted(name, value, place)
+        try:
+            _checked(Settings(**{name: values[name]}))
+        except ConfigError as problem:
+            raise ConfigError(f"{place}: {problem}") from None
     for variable, name in _BY_VARIABLE.items():
         if environ.get(variable):
             values[name] = _converted(name, environ[variable], variable)
@@ -96,7 +99,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for variable, text in environ.items():
         if variable.startswith("OKWS_PROFILE_"):
             profiles[variable.removeprefix("OKWS_PROFILE_").lower()] = _profile(variable, text)
-    return _checked(Settings(**values, profiles=profiles, given=frozenset(values)))
+    return _checked(Settings(**values, profiles=profiles, sessions=file.sessions, given=frozenset(values)))
 
 
 def _converted(name: str, value: Any, place: str) -> Any:

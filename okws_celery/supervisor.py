@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from okws_celery.config_sessions import ConfigSessions
 from okws_celery.errors import ConfigError, StoreError
 from okws_celery.store.registry import Registry, SessionRecord, Survey, now_ms
 
@@ -83,12 +84,14 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
         self._down = False
         self._not_before = 0.0
         self._registry: Registry
+        self._config: ConfigSessions
 
     def start(self, worker: Any) -> None:
         """Say that this worker is there, before it takes its first task; then look once a second."""
         reserve = _RESERVE.get(pool_kind(worker.pool_cls), 1)
         self.capacity = max(0, min(self.app.okws.max_sessions, worker.min_concurrency - reserve))
         self._registry = Registry(self.app.okws, _impatient_client(self.app.registry))
+        self._config = ConfigSessions(self._registry)
         self._down = True  # of a Redis that is not there yet Celery itself says so
         self.tick()
         self._timer = worker.timer.call_repeatedly(_TICK_S, self.tick)
@@ -125,6 +128,7 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
 
     def _look(self) -> None:
         self._registry.worker_seen(self.worker_name, self.capacity)
+        self._config.look()
         survey = self._registry.survey(self.worker_name)
         self._close_revoked(survey)
         orphans = [

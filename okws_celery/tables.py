@@ -83,7 +83,8 @@ def _named(topic: Topic, row: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _without_time(topic: Topic) -> list[str]:
-    return list(columns(topic.channel.name)[1:]) if topic.channel.kind is Kind.CANDLES else []
+    of_v5 = topic.channel.kind is Kind.CANDLES and "/" not in topic.channel.name
+    return list(columns(topic.channel.name)[1:]) if of_v5 else []
 
 
 def _moment(pandas: Any, time: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,20 +12,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge import make_client
 from workers import ROOT, Worker
 
-import okws_celery
 from okws_celery.settings import load
 from okws_celery.simulator import Simulator
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
-__all__ = ["ACCOUNT", "CELERY", "Finished", "House", "Shared"]
+__all__ = ["ACCOUNT", "CELERY", "Finished", "House", "Shared", "account_of"]
 
 ACCOUNT = {"apiKey": "demo", "secret": "demo-secret", "password": "demo-pass"}
 """The simulator's own account."""
 CELERY = (sys.executable, "-m", "celery", "-A", "okws_celery")
 """The command `celery -A okws_celery`."""
+
+
+def account_of(oktest: str) -> tuple[dict[str, object], bool]:
+    """The account for private tests, and whether it is one of the real exchange: that of the variable `oktest`, as in
+    okws, if it is complete (`region`, `demo` and `proxy` may stand in it as well), else the simulator's."""
+    try:
+        given = json.loads(oktest or "{}")
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise AssertionError('oktest: a JSON object is accepted, {"apiKey": "", "secret": "", "password": ""}')
+    complete = all(given.get(part) for part in ("apiKey", "secret", "password"))
+    return (given, True) if complete else (dict(ACCOUNT), False)
 
 
 @dataclass(frozen=True)
@@ -44,19 +58,20 @@ class House:
     simulator: Simulator
     folder: Path
     secret_key_file: str
+    real: bool = False
+    """Whether the exchange is OKX itself, and not the simulator."""
 
     @property
     def variables(self) -> dict[str, str]:
         """The settings of a process."""
-        return {
-            "OKWS_REDIS_URL": self.redis_url,
-            "OKWS_WS_URL": self.simulator.ws_url,
-            "OKWS_REST_URL": self.simulator.rest_url,
-            "OKWS_SECRET_KEY_FILE": self.secret_key_file,
-        }
+        mine = {"OKWS_REDIS_URL": self.redis_url, "OKWS_SECRET_KEY_FILE": self.secret_key_file}
+        if self.real:
+            return mine
+        return mine | {"OKWS_WS_URL": self.simulator.ws_url, "OKWS_REST_URL": self.simulator.rest_url}
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a process that uses this house."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("OKWS_", "CELERY_"))}
         return kept | self.variables | {"PYTHONPATH": str(ROOT)}
 
@@ -65,9 +80,9 @@ class House:
         given = {key: value for key, value in (self.variables | variables).items() if key != "OKWS_REDIS_URL"}
         return Worker(self.folder, self.redis_url, "-l", "debug", *options, name=name, **given)
 
-    def client(self, timeout: float = 10.0) -> Client:
-        """A client of this Redis."""
-        return okws_celery.client(settings=load(self.variables), timeout=timeout)
+    def client(self, timeout: float = 10.0, kind: str = "threads") -> Client:
+        """A client of this Redis, one of bridge.KINDS."""
+        return make_client(kind, load(self.variables).with_(timeout_s=timeout))
 
     def registry(self) -> Registry:
         """The registry, to look at."""
@@ -77,7 +92,7 @@ class House:
         """Run a program with these settings, from a folder that has nothing of this project."""
         done = subprocess.run(
             command,
-            env=self._environment | variables,
+            env=self.environment | variables,
             cwd=cwd or self.folder,
             capture_output=True,
             text=True,
@@ -102,7 +117,7 @@ class House:
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, env=self._environment | variables, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+                command, env=self.environment | variables, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
             )
         try:
             yield log

@@ -42,9 +42,9 @@ class TestHelp:
         """`--help` lists the commands."""
         done = okws("--help")
         assert done.returncode == 0
-        assert all(f"\n    {name}" in done.stdout for name in ("run", "simulator", "redis"))
+        assert all(f"\n    {name}" in done.stdout for name in ("server", "run", "simulator", "redis"))
 
-    @pytest.mark.parametrize("name", ["run", "simulator", "redis"])
+    @pytest.mark.parametrize("name", ["server", "run", "simulator", "redis"])
     def test_each_part_explains_itself(self, name: str) -> None:
         """`okws NAME --help` shows the options of that part."""
         done = okws(name, "--help")

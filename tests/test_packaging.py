@@ -43,7 +43,7 @@ def libraries_of(path: Path) -> set[str]:
 class TestPublicFace:
     def test_every_name_is_there(self) -> None:
         """What `__all__` promises can be had, by attribute and by `from okws_celery import ...`."""
-        assert okws_celery.__all__ == ["__version__", "aio", "client", "errors", "query", "tasks"]
+        assert okws_celery.__all__ == ["__version__", "aio", "client", "errors", "query", "server", "tasks"]
         for name in okws_celery.__all__:
             assert getattr(okws_celery, name)
             python(f"from okws_celery import {name}")
@@ -64,7 +64,11 @@ class TestPublicFace:
         ("module", "heavy"),
         [
             ("okws_celery", "celery kombu redis websocket msgspec socket ssl"),
-            ("okws_celery.query", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
+            (
+                "okws_celery.query",
+                "celery kombu websocket pandas okws_celery.session okws_celery.celery okws_celery.tasks",
+            ),
+            ("okws_celery.server", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.sync", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.aio", "celery kombu websocket pandas okws_celery.session okws_celery.celery"),
         ],
@@ -109,7 +113,8 @@ class TestDeclarations:
         modules = set((ROOT / "okws_celery").rglob("*.py"))
         modules -= {ROOT / "okws_celery/simulator/pytest_plugin.py"}  # it is pytest that imports it
         imported = {name for path in modules for name in libraries_of(path)}
-        assert {"websocket_client" if name == "websocket" else name for name in imported} <= required
+        named = {"websocket": "websocket_client", "yaml": "PyYAML"}
+        assert {named.get(name, name) for name in imported} <= required
 
 
 class TestMake:

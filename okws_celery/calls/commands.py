@@ -17,7 +17,7 @@ from okws_celery.calls.listening import Listening
 from okws_celery.calls.opening import Opening, close_now, until_closed
 from okws_celery.calls.sending import GRACE_S, checked_op, give, outcome, topics_of
 from okws_celery.calls.subscribing import Topics, checked_topics, of_one, on_the_wire
-from okws_celery.calls.talk import Fetch, Step, Talk, Wait
+from okws_celery.calls.talk import Fetch, Pause, Step, Talk, Wait
 from okws_celery.errors import (
     DONE,
     NO_SESSION,
@@ -32,7 +32,7 @@ from okws_celery.errors import (
 from okws_celery.keys import check_name
 from okws_celery.query import read_of_frame, read_of_path, read_of_status, read_of_topics
 from okws_celery.settings import Settings, load
-from okws_celery.store import upkeep
+from okws_celery.store import servers, upkeep
 from okws_celery.store.registry import DEFAULT_OWNER, Command, Registry, now_ms
 from okws_celery.tables import numbers_of
 
@@ -41,12 +41,18 @@ __all__ = ["Calls", "Post", "settings_of_client"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SERVER_S = 90.0
+"""How long a starting server is waited for; it gives itself 60 s."""
+_POLL_S = 0.1
 _SLICE_S = 2.0
 """One blocking read stays below the connection's timeout, so that a dead connection is noticed."""
 
 
 class Post(Protocol):
     """How tasks reach a worker. It blocks, and is safe for threads."""
+
+    def prepare(self) -> None:
+        """Do what the first task has to wait for, which may take seconds, before a deadline is set."""
 
     def send(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: Mapping[str, str]) -> None:
         """Hand a task to the broker, shown to monitors as `shown`; NoWorker (80012) if the broker is away."""
@@ -100,14 +106,34 @@ class Calls:
     def open_ws(
         self, name: str, auth_params: Mapping[str, Any] | None, options: Mapping[str, Any], timeout: float | None
     ) -> Talk[Answer]:
-        """Seal the credentials, send the task, wait for the session's own answer."""
+        """Seal the credentials, send the task, wait for the session's own answer.
+
+        While a server of the namespace is starting its worker, the call waits for that, and then as long as it may.
+        """
         timeout_s = self.timeout_s(timeout)
-        deadline = now_ms() + int(timeout_s * 1000)
+        end = time.monotonic() + _SERVER_S
+        while True:
+            while (yield from self._server_is_starting()) and time.monotonic() < end:
+                yield Pause(_POLL_S)
+            try:
+                return (yield from self._open(name, auth_params, options, timeout_s))
+            except NoWorker:
+                # It may have begun to start after we looked.
+                if time.monotonic() > end or not (yield from self._server_is_starting()):
+                    raise
+
+    def _open(
+        self, name: str, auth_params: Mapping[str, Any] | None, options: Mapping[str, Any], timeout_s: float
+    ) -> Talk[Answer]:
+        deadline = yield from self._deadline(timeout_s)
         opening: Opening = yield from self._unsent(
             lambda: Opening.prepared(self.registry, name, auth_params, options, deadline)
         )
         args, kwargs = opening.arguments
         return (yield from self.ask("open_ws", opening.name, args, kwargs, timeout_s, opening.shown))
+
+    def _server_is_starting(self) -> Talk[bool]:
+        return (yield from self._unsent(lambda: servers.is_starting(self.registry)))
 
     @_answering
     def close_ws(self, name: str, timeout: float | None) -> Talk[Answer]:
@@ -125,7 +151,7 @@ class Calls:
         """Send the task, which records what is wanted, and wait for what the session says of it."""
         texts = checked_topics(name, topic, owner, ttl)
         timeout_s = self.timeout_s(timeout)
-        kwargs = {"owner": owner, "ttl": ttl, "deadline": now_ms() + int(timeout_s * 1000)}
+        kwargs = {"owner": owner, "ttl": ttl, "deadline": (yield from self._deadline(timeout_s))}
         said = yield from self.ask("subscribe", name, (name, on_the_wire(texts)), kwargs, timeout_s)
         return of_one(topic, said)
 
@@ -268,6 +294,11 @@ class Calls:
             if text:
                 return dict(json.loads(text))
         return None
+
+    def _deadline(self, timeout_s: float) -> Talk[int]:
+        """Until when a task that is sent next may be begun, Unix ms."""
+        yield Step(self.post.prepare)
+        return now_ms() + int(timeout_s * 1000)
 
     def _unsent(self, prepare: Callable[[], T]) -> Talk[T]:
         """What goes wrong before anything was sent leaves no doubt: nothing will happen."""

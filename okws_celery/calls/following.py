@@ -22,14 +22,14 @@ from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.topics import Topic, parse_topic
 
-__all__ = ["Following", "Since"]
+__all__ = ["MARGIN_MS", "Following", "Since", "later_entry"]
 
 Item = dict[str, Any]
 
 _REMEMBERED = 4_096  # rows of a log, against doubles
 _SKEW_MS = 10_000
 """Entries of an account's log are numbered by the clock of Redis, which may differ that much from the exchange's."""
-_MARGIN_MS = 1_000
+MARGIN_MS = 1_000
 """Between what is known to have been heard and what is read again; doubles are dropped."""
 _EXACT = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 
@@ -63,6 +63,8 @@ class Following:
         # After a lost connection: from when what came is missing, in exchange ms and by the clock of Redis.
         self._lost_ts = 0
         self._lost_entry = ""
+        # The newest entry of the `/log` stream that was read.
+        self._log_entry = "0-0"
         # Digests of rows that were given, oldest first.
         self._recent: dict[bytes, None] = {}
         # What the last read showed: whether anything, and of state each field's time.
@@ -76,7 +78,8 @@ class Following:
     def row_channel(self) -> str:
         """The channel of its rows, where only rows are published; a pattern if it ends in `*`."""
         required = self.topic.channel.required
-        exact = self._kind in _EXACT or (self._kind is Kind.LOG and required in (("instId",), ("sprdId",)))
+        one_place = required in (("instId",), ("sprdId",)) or (self._v3 and ":" in self.topic.text)
+        exact = self._kind in _EXACT or (self._kind is Kind.LOG and one_place)
         return self.route.own_row if exact else self.route.rows + "*"
 
     def concerns(self, said: Mapping[str, Any]) -> bool | None:
@@ -91,13 +94,14 @@ class Following:
 
     def is_about(self, other: str) -> bool:
         """Whether what is said of another topic (a GAP, STALE, LIVE) is said of rows of this one."""
-        if other == self.topic.text:
-            return True
+        name, _, rest = other.partition(":")
+        own_name, _, own_rest = self.topic.text.partition(":")
+        if self._v3 or "/" in name:
+            return name == own_name and (rest == own_rest or not rest or not own_rest)
         try:
-            arg = dict(parse_topic(other, stored=True).arg)
+            return self.concerns(dict(parse_topic(other, stored=True).arg)) is not False
         except BadCommand:
             return False
-        return is_v3(self.topic) == ("/" in other) and self.concerns(arg) is not False
 
     # -- what it gives
 
@@ -113,8 +117,8 @@ class Following:
 
     def row(self, row: Any, included: bool) -> Iterator[Item]:
         """A row that was published by itself, as a push."""
-        if self._kind is Kind.CANDLES and not self._v3 and isinstance(row, Mapping):
-            row = [row[name] for name in columns(self.topic.channel.name) if name in row]
+        if self._kind is Kind.CANDLES and isinstance(row, Mapping):
+            row = self._candle(row)
         if self._is_own(row) and self._is_news(row, included, ""):
             yield self._push([self._as_sent(row)])
 
@@ -125,7 +129,7 @@ class Following:
         """
         if not self._lost_ts:
             self._lost_ts = self.last_ts or heard_ms
-            self._lost_entry = str(max(0, heard_ms - _MARGIN_MS))
+            self._lost_entry = later_entry(self._log_entry, heard_ms - MARGIN_MS)
 
     # -- what is read
 
@@ -138,6 +142,8 @@ class Following:
             commands: list[tuple[str | int, ...]] = [("HGETALL", key)]
             if self._logged and (self._lost_ts or self._since):
                 commands.append(("XRANGE", f"{key}/log", self._log_start(), "+"))
+            elif self._logged:
+                commands.append(("XREVRANGE", f"{key}/log", "+", "-", "COUNT", 1))
             return Read(commands, self._state)
         read = read_of(self.topic, key)
         return Read(read.commands, lambda replies: self._snapshot(read.shape(replies)))
@@ -177,10 +183,12 @@ class Following:
 
     def _from_log(self, reply: Any) -> Iterator[Item]:
         since = None if self._lost_ts else self._since
+        replayed = self._lost_ts or since is not None
         for entry, row in _rows_of(reply):
+            self._log_entry = entry
             entry_ms = int(entry.partition("-")[0])
             late = since is not None and not since.entry and max(entry_ms, time_of(row)) < since.ms
-            if not late and self._is_own(row) and self._is_new(msgspec.json.encode(row), row):
+            if replayed and not late and self._is_own(row) and self._is_new(msgspec.json.encode(row), row):
                 yield self._push([row], replay=True, id=entry)
 
     def _snapshot(self, got: Any) -> list[Item]:
@@ -189,6 +197,8 @@ class Following:
         if self._kind is Kind.CANDLES and (self._lost_ts or self._since):
             start = self.last_ts if self._lost_ts else self._since.ms if self._since else 0
             rows = [row for row in rows if time_of(row) >= start]
+        if self._kind is Kind.CANDLES and self._v3:
+            rows = [self._candle(row) for row in rows]
         self._shown = bool(rows)
         gap = self._gap(rows)
         if self._kind is Kind.LOG:
@@ -201,7 +211,7 @@ class Following:
         self._last_row = rows[-1] if rows else None
         if not rows and self._kind is not Kind.STATE:
             return gap
-        marks = {"action": "snapshot"} if self._kind is Kind.BOOK else {}
+        marks = {"action": "partial" if self._v3 else "snapshot"} if self._kind is Kind.BOOK else {}
         return [*gap, self._push(rows, **marks, snapshot=True)]
 
     def _gap(self, rows: list[Any]) -> list[Item]:
@@ -218,6 +228,13 @@ class Following:
         if self._v3:
             return {"table": self.topic.text.partition(":")[0], "data": rows, **more}
         return {"arg": self.topic.arg_object, "data": rows, **more}
+
+    def _candle(self, named: Mapping[str, Any]) -> Any:
+        """A candle whose values have names, as it stands in a push."""
+        if self._v3:
+            values = named.get("candle", named)
+            return {"candle": list(values.values()), "instrument_id": self.topic.text.partition(":")[2]}
+        return [named[name] for name in columns(self.topic.channel.name) if name in named]
 
     def _as_sent(self, row: Any) -> Any:
         """A row that was published by itself, where OKX sends several as one."""
@@ -291,6 +308,11 @@ class Following:
             del self._recent[next(iter(self._recent))]
         self.last_ts = max(self.last_ts, time_of(row))
         return True
+
+
+def later_entry(entry: str, since_ms: int) -> str:
+    """Where in a stream to go on: behind an entry, or at a time by the clock of Redis if that is later."""
+    return f"({entry}" if int(entry.partition("-")[0]) >= since_ms else str(since_ms)
 
 
 def _rows_of(reply: Any) -> Iterator[tuple[str, Any]]:

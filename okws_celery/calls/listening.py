@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.calls.following import Following, Since
+from okws_celery.calls.following import MARGIN_MS, Following, Since, later_entry
 from okws_celery.calls.subscribing import Topics
 from okws_celery.calls.talk import Connect, Fetch, Hear, Pause, Talk, Tell
 from okws_celery.errors import BadCommand, StoreError, StoreRefused
@@ -86,7 +86,9 @@ class Listening:
         # Which topics pushes with this arg concern, and which rows of a channel do; whether all rows do.
         self._by_arg: dict[tuple[str, bytes], list[tuple[Following, bool]]] = {}
         self._by_text: dict[str, bool] = {}
+        # Gaps that were heard of, and the newest entry of the stream of gaps that was read.
         self._gaps: dict[bytes, None] = {}
+        self._gap_entry = "0-0"
         # The clock of Redis against this machine's, ms; and when the connection was last known to live.
         self._offset_ms = 0
         self.heard_ms = 0
@@ -150,22 +152,21 @@ class Listening:
     def read(self) -> Read:
         """All keys at once, with the fence behind them; its shape takes what was read over."""
         reads = [one.read() for one in self.followings]
-        commands: list[tuple[str | int, ...]] = [("TIME",)]
-        if self._ever or self._since:
-            commands.append(("XRANGE", self._data.gaps, self._gaps_start(), "+"))
-        shown = len(commands)
+        again = self._ever or self._since is not None
+        gaps = ("XRANGE", self._gaps_start(), "+") if again else ("XREVRANGE", "+", "-", "COUNT", 1)
+        commands: list[tuple[str | int, ...]] = [("TIME",), (gaps[0], self._data.gaps, *gaps[1:])]
         for read in reads:
             commands += read.commands
         commands.append(("PUBLISH", self._fence, "-"))
 
         def shape(replies: list[Any]) -> None:
             self._offset_ms = _redis_ms(replies[0]) - _now_ms()
-            gaps = list(self._missed(replies[1])) if shown > 1 else []
-            at = shown
+            missed = list(self._missed(replies[1], again))
+            at = 2
             for read in reads:
                 self.ready += read.shape(replies[at : at + len(read.commands)])
                 at += len(read.commands)
-            self.ready += gaps
+            self.ready += missed
             self._take_over()
 
         return Read(commands, shape)
@@ -173,11 +174,12 @@ class Listening:
     def _gaps_start(self) -> str:
         if not self._ever and self._since is not None:
             return str(self._since.ms)
-        return str(max(0, self.heard_ms + self._offset_ms - 1_000))
+        return later_entry(self._gap_entry, self.heard_ms + self._offset_ms - MARGIN_MS)
 
-    def _missed(self, reply: Any) -> Iterator[Item]:
-        for _, fields in entries(reply):
-            yield from self._gap(fields.get("data", "").encode())
+    def _missed(self, reply: Any, again: bool) -> Iterator[Item]:
+        for self._gap_entry, fields in entries(reply):
+            if again:
+                yield from self._gap(fields.get("data", "").encode())
 
     def _take_over(self) -> None:
         self._ever = self.attached = True

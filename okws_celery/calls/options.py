@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from okws_celery.config import FLAGS, SECRET_PARTS, SESSION_OPTIONS
 from okws_celery.errors import BadCommand
 from okws_celery.keys import check_name
 from okws_celery.okx.endpoints import check_proxy, endpoints
@@ -18,11 +19,8 @@ from okws_celery.store.credentials import is_sealed, seal, unseal
 
 __all__ = ["OPTIONS", "checked_options", "resolved_options", "shown_options"]
 
-OPTIONS = ("profile", *EXCHANGE_OPTIONS, "publish")
+OPTIONS = SESSION_OPTIONS
 """What `open_ws` takes beside a name and credentials."""
-
-_SECRET_PARTS = frozenset({"apikey", "secret", "secretkey", "password", "passphrase"})
-_FLAGS = {True: True, False: False, "1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 
 
 def checked_options(
@@ -88,7 +86,7 @@ def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     secret, plain = {}, {}
     for key, value in given.items():
         name = str(key).lower().replace("_", "")
-        if name in _SECRET_PARTS:
+        if name in SECRET_PARTS:
             secret[str(key)] = value
         elif key in EXCHANGE_OPTIONS:
             plain[str(key)] = value
@@ -124,6 +122,6 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flag(value: Any) -> bool:
     try:
-        return _FLAGS[value.lower() if isinstance(value, str) else value]
+        return FLAGS[value.lower() if isinstance(value, str) else value]
     except (KeyError, TypeError):
         raise BadCommand(f"open_ws: demo {value!r}; true or false is accepted") from None

@@ -13,16 +13,18 @@ order, before what waits. History from before the first row that ever came is st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Filled, Read, Route
+from okws_celery.feeds.route import BadPush, Filled, Known, Read, Route
 from okws_celery.feeds.rows import is_error, ms, text
 from okws_celery.okx.messages import Push
+from okws_celery.okx.topics import Arg
 from okws_celery.store.batch import Batch
 
-__all__ = ["CandleFeed", "columns", "read"]
+__all__ = ["Candle", "CandleFeed", "columns", "named", "read"]
 
 _PRICES = ("ts", "o", "h", "l", "c")
 _REMEMBERED = 60  # rows that can be written again
@@ -31,13 +33,13 @@ _HELD = 10_000  # rows that wait, before nothing is waited for any more
 _cells = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class _Candle(NamedTuple):
+class Candle(NamedTuple):
     ts: int
     """Start of the bar, exchange ms."""
     row: bytes
-    """As sent."""
+    """As it is stored: as sent, or as v3 spells it."""
     cells: list[bytes]
-    """The row's values as JSON."""
+    """The values as sent, as JSON."""
     confirmed: bool
 
 
@@ -63,15 +65,15 @@ class CandleFeed:
         """History was filled in, and has been followed since."""
         self._route = route
         self._key = route.key
-        self._columns = columns(route.topic.channel.name)
-        self._last: _Candle | None = None
+        self._columns = columns(route.topic.v5.channel.name)
+        self._last: Candle | None = None
         # The last candle went on unseen for a while, so its last known row may not be its last.
         self._doubtful = False
         # Start of the newest candle that was published, or need not be; and that which an earlier session had reached.
         self._published = self._inherited = 0
         # Start of the candle whose row came first.
         self._began = 0
-        self._held: list[_Candle] = []
+        self._held: list[Candle] = []
         self._dirty: dict[int, bytes] = {}
         self._grew = False
         self._recent: dict[int, bytes] = {}
@@ -121,6 +123,15 @@ class CandleFeed:
     def interrupted(self, batch: Batch) -> None:
         """From here on the open candle's last known row may not be its last."""
         self._doubtful = True
+
+    def known(self, arg: Arg) -> Known:
+        """The last row, unless the candle went on unseen since."""
+        return [_list(self._last.cells)] if self._last is not None and not self._doubtful else []
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Take the open candle over; the subscription speaks again when it changes."""
+        if isinstance(known, list) and known:
+            self.write(batch, Push(msgspec.Raw(b""), [msgspec.Raw(row) for row in known]))
 
     # -- candles that were missed
 
@@ -181,7 +192,7 @@ class CandleFeed:
         """See Refillable."""
         self.deep = False
 
-    def _readable(self, rows: list[bytes]) -> list[_Candle]:
+    def _readable(self, rows: list[bytes]) -> list[Candle]:
         readable = []
         for row in rows:
             try:
@@ -190,12 +201,12 @@ class CandleFeed:
                 continue
         return readable
 
-    def _put(self, batch: Batch, candle: _Candle) -> None:
+    def _put(self, batch: Batch, candle: Candle) -> None:
         """A closed candle from REST: it never takes the place of one that the exchange has pushed as closed."""
         last = self._last
         known = self._recent.get(candle.ts)
-        if known is not None and self._parsed(known).confirmed:
-            self._publish(batch, self._parsed(known))
+        if known is not None and self._restored(known).confirmed:
+            self._publish(batch, self._restored(known))
             return
         if last is None or candle.ts >= last.ts:
             self._last, self._doubtful = candle, False
@@ -218,14 +229,14 @@ class CandleFeed:
         if is_error(reply) or not reply:
             return
         try:
-            last = self._parsed(text(reply[0]).encode())
+            last = self._restored(text(reply[0]).encode())
         except BadPush:
             return
         self._last, self._doubtful = last, True
         # A later candle closes an earlier one in the same batch, so whatever is older than the newest was published.
         self._published = self._inherited = last.ts if last.confirmed else last.ts - 1
 
-    def _parsed(self, row: bytes) -> _Candle:
+    def _parsed(self, row: bytes) -> Candle:
         try:
             cells = [bytes(cell) for cell in _cells.decode(row)]
         except ValueError as problem:
@@ -234,14 +245,14 @@ class CandleFeed:
         if len(cells) < len(_PRICES) or not ts or any(cell[:1] not in b'"-0123456789' for cell in cells):
             raise BadPush(f"candle {row[:80]!r}: at least {', '.join(_PRICES)} are needed, as text or numbers")
         at = len(self._columns) - 1
-        return _Candle(ts, row, cells, len(cells) > at and cells[at].strip(b'"') == b"1")
+        return Candle(ts, row, cells, len(cells) > at and cells[at].strip(b'"') == b"1")
 
     def _take_held(self, batch: Batch) -> None:
         held, self._held = self._held, []
         for candle in held:
             self._take(batch, candle)
 
-    def _take(self, batch: Batch, candle: _Candle) -> None:
+    def _take(self, batch: Batch, candle: Candle) -> None:
         last = self._last
         if last is None or candle.ts > last.ts:
             if last is not None and not self._doubtful:
@@ -263,20 +274,35 @@ class CandleFeed:
         if candle.confirmed:
             self._publish(batch, candle)
 
-    def _store(self, candle: _Candle) -> None:
+    def _store(self, candle: Candle) -> None:
         self._dirty[candle.ts] = self._recent[candle.ts] = candle.row
         if len(self._recent) > _REMEMBERED:
             del self._recent[min(self._recent)]
 
-    def _publish(self, batch: Batch, candle: _Candle) -> None:
+    def _publish(self, batch: Batch, candle: Candle) -> None:
         if candle.ts <= self._published:
             return
         self._published = candle.ts
         if self._route.publish_rows:
-            named = b",".join(
-                b'"%b":%b' % (name.encode(), cell) for name, cell in zip(self._columns, candle.cells, strict=False)
-            )
-            batch.publish(self._route.own_row, b"{" + named + b"}")
+            batch.publish(self._route.own_row, self._closed(candle))
+
+    def _closed(self, candle: Candle) -> bytes:
+        """What is published of a candle that has closed."""
+        return named(self._columns, candle.cells)
+
+    def _restored(self, member: bytes) -> Candle:
+        """A candle from what is stored of it; BadPush if it is none of ours."""
+        return self._parsed(member)
+
+
+def named(columns: Sequence[str], cells: Sequence[bytes]) -> bytes:
+    """Values as a JSON object with their names."""
+    pairs = (b'"%b":%b' % (name.encode(), cell) for name, cell in zip(columns, cells, strict=False))
+    return b"{" + b",".join(pairs) + b"}"
+
+
+def _list(cells: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(cells) + b"]"
 
 
 def read(key: str, n: int | None = None) -> Read:

@@ -7,6 +7,7 @@ so none of them can tell alone whether a row is news.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -69,11 +70,17 @@ class Ledger:
 
     # -- the log
 
-    def prepare(self, batch: Batch, log_key: str) -> None:
-        """Ask for the tail of the log, so that nothing in it is written again."""
+    def prepare(
+        self, batch: Batch, log_key: str, channel: str, restored: Callable[[bytes], bytes] = lambda row: row
+    ) -> None:
+        """Ask for the tail of the log, so that nothing in it is written again.
+
+        `restored` makes of a row of the log one of the channel, as far as that can be.
+        """
         if not self._asked:
             self._asked, self.prepared = True, False
-            batch.ask(lambda reply: self._learn(reply, batch, log_key), "XREVRANGE", log_key, "+", "-", "COUNT", _TAIL)
+            command = ("XREVRANGE", log_key, "+", "-", "COUNT", _TAIL)
+            batch.ask(lambda reply: self._learn(reply, batch, log_key, channel, restored), *command)
 
     def is_news(self, channel: str, row: bytes) -> bool:
         """Whether a row is not in the log yet; it is taken as being there from now on.
@@ -114,17 +121,17 @@ class Ledger:
         for _, command in lost:
             self.log(batch, *command)
 
-    def _learn(self, reply: Any, batch: Batch, log_key: str) -> None:
+    def _learn(self, reply: Any, batch: Batch, log_key: str, channel: str, restored: Callable[[bytes], bytes]) -> None:
         if reply is None:
             self._asked = False
-            self.prepare(batch, log_key)
+            self.prepare(batch, log_key, channel, restored)
             return
         self.prepared = True
         before = dict(self._logged)
         for _, fields in reversed(list(entries([] if is_error(reply) else reply))):
-            row = fields.get("data", "").encode()
             try:
-                order = log_key.endswith("/orders/log")
+                row = restored(fields.get("data", "").encode())
+                order = channel == "orders"
                 _remember(self._logged, _key(row) if order else _digest(row), None)
                 self.inherited_ms = max(self.inherited_ms, _time(row) if order else 0)
             except BadPush:

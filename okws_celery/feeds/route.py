@@ -9,14 +9,37 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from okws_celery.errors import OkwsError
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
-from okws_celery.okx.topics import Topic
+from okws_celery.okx.order_book import OrderBook
+from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
 
-__all__ = ["BadPush", "Feed", "Filled", "Limits", "Read", "Refillable", "Route"]
+__all__ = [
+    "BadPush",
+    "Feed",
+    "Filled",
+    "Known",
+    "KnownBook",
+    "Limits",
+    "Read",
+    "Refillable",
+    "Route",
+    "Translated",
+]
 
 
 class BadPush(OkwsError):
     """A push whose rows cannot be understood; nothing of it was written. Counted, never fatal."""
+
+
+class KnownBook(NamedTuple):
+    """A merged book that is good, and the exchange ms of its last change."""
+
+    book: OrderBook
+    ts: int
+
+
+Known = list[bytes] | dict[str, bytes] | KnownBook
+"""What a feed has of one v5 subscription: rows as the exchange sent them, by identity if they are state, or a book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +115,22 @@ class Feed(Protocol):
 
     def interrupted(self, batch: Batch) -> None:
         """The stream broke off: what comes next does not follow on what came before."""
+
+    def known(self, arg: Arg) -> Known:
+        """What it has of an arg, for another feed that is to be fed by the same subscription."""
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Begin with what another feed has of an arg: the subscription is live and may say nothing for long."""
+
+
+class Translated(Feed, Protocol):
+    """The feed of a v3 topic: it is given v5 rows, and spells in v3 what it stores and publishes."""
+
+    def spoken(self, push: Push) -> bytes:
+        """The push that was written last, as a v3 message; b"" if it says nothing of this topic."""
+
+    def aside(self, batch: Batch, push: Push, arg: Arg) -> None:
+        """A push of one of the subscriptions that add to the data (`Topic.others`). Raises BadPush."""
 
 
 class Filled(NamedTuple):

@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 
 from okws_celery.feeds.ledger import Ledger
-from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import is_error, pairs, text
 from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, splitter
 from okws_celery.okx.messages import Push
-from okws_celery.okx.topics import Topic
+from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
 
 __all__ = ["ACCOUNT_FIELD", "StateFeed", "belongs", "read"]
@@ -45,9 +45,9 @@ class StateFeed:
         """Shared by the topics of a key."""
         self._route = route
         self._key = route.key
-        self._channel = route.topic.channel.name
+        self._channel = route.topic.v5.channel.name
         self._log_key = route.key + "/log" if route.topic.channel.logged else ""
-        self._split = splitter(route.topic)
+        self._split = splitter(route.topic.v5)
         self._most = _MOST_ENDLESS if self._channel in _ENDLESS else 0
         # The rows that this topic answers for; what of them is not in Redis yet (None: to be removed).
         self._rows: dict[str, bytes] = {}
@@ -78,7 +78,7 @@ class StateFeed:
         self._replaced = False
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
         if self._log_key:
-            self.ledger.prepare(batch, self._log_key)
+            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged)
 
     def write(self, batch: Batch, push: Push) -> str:
         """Take over what changed; a snapshot replaces all rows of the topic when its last page is there."""
@@ -129,6 +129,21 @@ class StateFeed:
     def interrupted(self, batch: Batch) -> None:
         """A snapshot that was under way will not be completed."""
         self._pages = None
+
+    def known(self, arg: Arg) -> Known:
+        """The rows that stand, and those of a snapshot that is under way."""
+        under_way = {field: item.row for field, item in (self._pages or {}).items() if not item.ended}
+        return {**self._rows, **under_way}
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Begin with the rows of another feed."""
+        if isinstance(known, list):
+            known = {item.field: item.row for row in known for item in self._readable(row) if not item.ended}
+        if isinstance(known, dict) and known:
+            for field, row in known.items():
+                parts = self._as_stored(row)
+                self._set(parts[0] if parts else Item(field, row, ended=False))
+            batch.mark(self)
 
     # -- rows from REST
 
@@ -199,17 +214,25 @@ class StateFeed:
             self.prepare(batch)
             return
         self._waiting = False
-        for field, row in pairs(None if is_error(reply) else reply).items():
-            if field in self._rows or field in self._gone or not belongs(self._route.topic, field, row):
+        for field, row in self._found(pairs(None if is_error(reply) else reply)):
+            if field in self._rows or field in self._gone:
                 continue
             if self._replaced:
                 self._changed[field] = None
                 batch.mark(self)
                 continue
-            self._rows[field] = row.encode()
-            for item in self._as_stored(row.encode()):
+            self._rows[field] = row
+            for item in self._as_stored(row):
                 if self.ledger.takes(item):
                     self.ledger.took(item)
+
+    def _found(self, stored: dict[str, str]) -> Iterable[tuple[str, bytes]]:
+        """The rows of this topic among those that are stored, by the field that they have here."""
+        return [(field, row.encode()) for field, row in stored.items() if belongs(self._route.topic, field, row)]
+
+    def _as_logged(self, row: bytes) -> bytes:
+        """A row of the exchange from what is logged of it; BadPush if it is none."""
+        return row
 
     def _as_stored(self, row: bytes) -> list[Item]:
         # The rows of account and balance_and_position are parts of what the exchange sends.

@@ -6,6 +6,9 @@ live      link lost, book broken, late error    stale     STALE and an open GAP 
 live      silent longer than it legally can be  stale     the same, and it is subscribed again
 stale     acknowledged again, or a push         live      LIVE; the back-fill or the first row closes the GAP
 any       refused for good                      refused
+
+One subscription of the exchange may serve several topics: those of v5 and of v3 names, each with a feed of its own. A
+topic may have further subscriptions that add to its data (`Topic.others`); its state follows the first one alone.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds import feed_of
+from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
-from okws_celery.feeds.route import Feed, Limits, Refillable, Route
+from okws_celery.feeds.route import BadPush, Feed, Limits, Refillable, Route, Translated
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
@@ -39,6 +42,8 @@ class Entry:
 
     topic: Topic
     feed: Feed
+    translated: Translated | None = None
+    """The feed of a v3 topic once more; None for one of v5."""
     state: str = "pending"
     since: int = 0
     reason: str = ""
@@ -73,6 +78,16 @@ def _nobody(entry: Entry, whole: bool) -> None:
     pass
 
 
+class _Served(NamedTuple):
+    """A topic that a subscription serves."""
+
+    entry: Entry
+    pushes: str
+    """Pub/sub channel of its pushes."""
+    aside: Arg | None
+    """The subscription, if it only adds to the topic's data."""
+
+
 class Board:
     """Owned by the session's loop. Every method adds to the batch that it is given."""
 
@@ -83,8 +98,8 @@ class Board:
         self._rows = publish in ("both", "rows")
         self._limits = limits
         self._entries: dict[str, Entry] = {}
-        self._by_arg: dict[Arg, Entry] = {}
-        self._by_spelling: dict[bytes, tuple[Entry | None, str]] = {}
+        self._by_arg: dict[Arg, list[Entry]] = {}
+        self._by_spelling: dict[bytes, tuple[_Served, ...]] = {}
         self._touched: dict[Entry, None] = {}
         self._under_way: list[tuple[Entry, int]] = []
         self._ledgers: dict[str, Ledger] = {}
@@ -103,30 +118,57 @@ class Board:
         """The entry of a topic, by its text."""
         return self._entries.get(text)
 
-    def of_arg(self, arg: Arg) -> Entry | None:
-        """The entry that an exchange subscription serves."""
-        return self._by_arg.get(arg)
+    def of_arg(self, arg: Arg) -> list[Entry]:
+        """The entries whose topics an exchange subscription is for."""
+        return [entry for entry in self._by_arg.get(arg, ()) if entry.topic.arg == arg]
+
+    def shared(self, arg: Arg) -> bool:
+        """Whether several topics have this subscription."""
+        return len(self._by_arg.get(arg, ())) > 1
+
+    def uses(self, arg: Arg) -> bool:
+        """Whether any topic has this subscription, be it only to add to its data."""
+        return arg in self._by_arg
 
     # -- topics come and go
 
     def add(self, batch: Batch, topic: Topic, now_ms: int) -> Entry:
         """Begin with a topic: nothing is known of it yet."""
         route = Route(topic, self._base, self._rows, self._limits)
-        feed = feed_of(route)
+        translated = None if topic.v3 is None else translated_of(route)
+        feed = translated or feed_of(route)
         if isinstance(feed, StateFeed):
             feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
-        entry = Entry(topic, feed)
-        self._entries[topic.text] = self._by_arg[topic.arg] = entry
-        self._by_spelling.clear()
+        entry = Entry(topic, feed, translated)
+        self._entries[topic.text] = entry
+        self._list(entry)
         feed.prepare(batch)
         self._set(batch, entry, "pending", "", now_ms)
         return entry
 
+    def share(self, batch: Batch, entry: Entry, arg: Arg, now_ms: int) -> None:
+        """An arg of this topic is live for others: begin with what they have, as it may say nothing more for long."""
+        for elder in self._by_arg[arg]:
+            if elder is entry or (elder.topic.arg == arg and elder.state != "live"):
+                continue
+            entry.feed.seed(batch, arg, elder.feed.known(arg))
+            if arg == entry.topic.arg:
+                self._join(batch, entry, elder, now_ms)
+            return
+
+    def turn_to(self, batch: Batch, entry: Entry, topic: Topic, now_ms: int) -> None:
+        """Have a topic served by another subscription of the same kind than it was."""
+        entry.feed.interrupted(batch)
+        self._unlist(entry)
+        entry.topic = topic
+        self._list(entry)
+        self._set(batch, entry, "pending", "", now_ms)
+
     def remove(self, batch: Batch, entry: Entry) -> None:
         """Nobody wants this topic any more; its data stay, its state does not."""
         entry.feed.interrupted(batch)
-        del self._entries[entry.topic.text], self._by_arg[entry.topic.arg]
-        self._by_spelling.clear()
+        del self._entries[entry.topic.text]
+        self._unlist(entry)
         self._touched.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
@@ -147,21 +189,37 @@ class Board:
     # -- data
 
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
-        """Route a push of a link to its feed. The entry if its topic must be subscribed again; BadPush if it makes no
+        """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
         spelling = bytes(push.arg)
         routed = self._by_spelling.get(spelling)
         if routed is None:
             routed = self._find(spelling)
-        entry, channel = routed
-        if entry is None:
+        if not routed:
             self.unrouted += 1
+            return None
+        broken: Entry | None = None
+        problem: BadPush | None = None
+        for served in routed:
+            try:
+                broken = self._take(batch, served, push, frame, now_ms, source) or broken
+            except BadPush as raised:  # the other topics of this subscription are to have it all the same
+                problem = raised
+        if problem is not None:
+            raise problem
+        self.pushes += 1
+        return broken
+
+    def _take(self, batch: Batch, served: _Served, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
+        entry, channel, aside = served
+        if aside is not None:
+            if entry.translated is not None:
+                entry.translated.aside(batch, push, aside)
             return None
         feed = entry.feed
         if source != entry.source and not self._from_another(entry, push, source):
             return None
         fault = feed.write(batch, push)
-        self.pushes += 1
         if not entry.seen:
             # With the first push, so that `max_age` holds as soon as there is something to read.
             entry.seen_written = now_ms
@@ -169,7 +227,9 @@ class Board:
         entry.seen = entry.heard = now_ms
         entry.renewed = False
         if self._pushes and (source == entry.source or feed.first_ts):
-            batch.publish(channel, frame)
+            said = frame if entry.translated is None else entry.translated.spoken(push)
+            if said:
+                batch.publish(channel, said)
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
@@ -242,20 +302,18 @@ class Board:
 
     # -- states
 
-    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int) -> None:
-        """The exchange has subscribed this arg."""
-        entry = self._by_arg.get(arg)
-        if entry is None:
-            return
-        entry.heard = entry.tried = now_ms
-        # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
-        if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
-            self._live(batch, entry, now_ms)
+    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int, source: int) -> None:
+        """The exchange has subscribed this arg, on a link."""
+        for entry in self.of_arg(arg):
+            entry.source = entry.source or source
+            entry.heard = entry.tried = now_ms
+            # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
+            if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
+                self._live(batch, entry, now_ms)
 
     def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int) -> None:
         """The exchange will not serve this arg."""
-        entry = self._by_arg.get(arg)
-        if entry is not None:
+        for entry in self.of_arg(arg):
             entry.feed.interrupted(batch)
             self._set(batch, entry, "refused", f"{code} {text}".strip() if code else text, now_ms)
 
@@ -275,11 +333,11 @@ class Board:
 
         With a source only if it comes from there: a link that was replaced may end as it likes.
         """
-        entry = self._by_arg.get(arg)
-        if entry is not None and source in (0, entry.source):
-            entry.feed.interrupted(batch)
-            self._stale(batch, entry, reason, now_ms)
-            self.on_missing(entry, False)
+        for entry in self.of_arg(arg):
+            if source in (0, entry.source):
+                entry.feed.interrupted(batch)
+                self._stale(batch, entry, reason, now_ms)
+                self.on_missing(entry, False)
 
     def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
         """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
@@ -329,6 +387,28 @@ class Board:
 
     # -- within
 
+    def _list(self, entry: Entry) -> None:
+        for source in entry.topic.sources:
+            self._by_arg.setdefault(source.arg, []).append(entry)
+        self._by_spelling.clear()
+
+    def _unlist(self, entry: Entry) -> None:
+        for source in entry.topic.sources:
+            self._by_arg[source.arg].remove(entry)
+            if not self._by_arg[source.arg]:
+                del self._by_arg[source.arg]
+        self._by_spelling.clear()
+
+    def _join(self, batch: Batch, entry: Entry, elder: Entry, now_ms: int) -> None:
+        entry.source = elder.source
+        entry.heard, entry.tried = elder.heard, elder.tried
+        if elder.seen and (entry.feed.last_ts or entry.topic.channel.kind is Kind.STATE):
+            entry.seen = entry.seen_written = elder.seen
+            batch.write("HSET", self._data.seen, entry.topic.text, entry.seen)
+        self._touched[entry] = None
+        if entry.feed.live:
+            self._live(batch, entry, now_ms)
+
     def _from_another(self, entry: Entry, push: Push, source: int) -> bool:
         """Whether to take a push from a link that is not the topic's, while a new link replaces an old one.
 
@@ -344,26 +424,30 @@ class Board:
         # Pages of two links' snapshots must not be mixed.
         return kind is Kind.LOG or (kind is Kind.STATE and push.event_type != "snapshot")
 
-    def _find(self, spelling: bytes) -> tuple[Entry | None, str]:
-        """The topic that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
+    def _find(self, spelling: bytes) -> tuple[_Served, ...]:
+        """The topics that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
         if len(self._by_spelling) >= _MAX_SPELLINGS:
             self._by_spelling.clear()
-        arg = msgspec.json.decode(spelling)
-        found: Entry | None = None
-        if isinstance(arg, dict):
-            said = {str(key): value for key, value in arg.items() if key != "uid"}
+        given = msgspec.json.decode(spelling)
+        found: Arg | None = None
+        if isinstance(given, dict):
+            said = {str(key): value for key, value in given.items() if key != "uid"}
             exact = tuple(sorted((key, str(value)) for key, value in said.items()))
-            found = self._by_arg.get(exact) or next(iter(self._compatible(said)), None)
-        channel = self._base + (found.topic.path.partition(":")[0] if found else "")
-        self._by_spelling[spelling] = (found, channel)
-        return found, channel
+            found = exact if exact in self._by_arg else next(iter(self._compatible(said)), None)
+        routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
+        self._by_spelling[spelling] = routed
+        return routed
 
-    def _compatible(self, said: dict[str, Any]) -> Iterable[Entry]:
-        for entry in self._entries.values():
-            if entry.topic.channel.name == said.get("channel") and all(
-                said.get(key, value) == value or value == "ANY" for key, value in entry.topic.arg
+    def _served(self, entry: Entry, arg: Arg) -> _Served:
+        channel = self._base + entry.topic.path.partition(":")[0]
+        return _Served(entry, channel, None if arg == entry.topic.arg else arg)
+
+    def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
+        for arg in self._by_arg:
+            if dict(arg)["channel"] == said.get("channel") and all(
+                said.get(key, value) == value or value == "ANY" for key, value in arg
             ):
-                yield entry
+                yield arg
 
     def _live(self, batch: Batch, entry: Entry, now_ms: int) -> None:
         if entry.state == "live":
@@ -417,7 +501,7 @@ class Board:
 
 def _tells_events(entry: Entry) -> bool:
     """Whether something can be missing where nothing has come before: an order that was placed and filled meanwhile."""
-    return entry.topic.channel.name in ("orders", "orders-algo")
+    return entry.topic.v5.channel.name in ("orders", "orders-algo")
 
 
 def _retry_s(entry: Entry) -> int:

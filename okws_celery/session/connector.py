@@ -14,6 +14,7 @@ import redis
 import websocket
 
 from okws_celery.okx.endpoints import check_proxy
+from okws_celery.session.proxying import proxy_for
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
@@ -21,6 +22,7 @@ __all__ = ["CONNECT_S", "Connector", "open_websocket"]
 
 CONNECT_S = 10.0
 """How long a connection may take, s, after its turn has come."""
+_NOBODY = "-"
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class Connector:
         self._wait_for_turn(urlsplit(url).netloc)
         if not begin():
             raise ConnectionAbortedError("not wanted any more")
-        return open_websocket(url, self.proxy, self.ca_file)
+        return open_websocket(url, proxy_for(url, self.proxy), self.ca_file)
 
     def _wait_for_turn(self, host: str) -> None:
         try:
@@ -70,6 +72,8 @@ def _proxy_options(proxy: str) -> dict[str, Any]:
         "proxy_type": parts.scheme,
         "http_proxy_host": parts.hostname,
         "http_proxy_port": parts.port,
+        "http_proxy_timeout": CONNECT_S,
+        "http_no_proxy": [_NOBODY],  # an empty list would have NO_PROXY looked at, which we have done
     }
     if parts.username:
         options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))

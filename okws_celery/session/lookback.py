@@ -95,17 +95,18 @@ class Candles:
 
 
 def _candles(get: Get, topic: Topic, wanted: int, since: int) -> list[bytes]:
+    """The newest rows, newest first, with as many closed candles as are wanted, or those since a time."""
     rows: list[bytes] = []
     closed, oldest = 0, 0
     while closed < wanted:
         request = candles_request(topic.channel.name, dict(topic.arg)["instId"], oldest, wanted - closed + 1)
         assert request is not None
         page = get(request)
-        stamps = [(_ts(row), row) for row in page]
-        # An open candle stands first, once: an answer has one closed candle less than rows.
-        closed += sum(1 for _, row in stamps if not row.rstrip(b"] \n").endswith(b'"0"'))
-        rows += page
-        older = min((ts for ts, _ in stamps if ts), default=0)
+        for row in page:
+            if closed < wanted:
+                rows.append(row)
+                closed += not row.rstrip(b"] \n").endswith(b'"0"')  # the open one stands first
+        older = min((ts for ts in map(_ts, page) if ts), default=0)
         if len(page) < int(request.parameters["limit"]) or not older or older <= since or 0 < oldest <= older:
             break
         oldest = older
@@ -209,7 +210,7 @@ def _instruments(get: Get, inst_type: str, families: list[str]) -> tuple[list[by
 
 def asked_topic(topic: Topic) -> Topic:
     """The topic by which the exchange knows what a user's topic is about."""
-    return topic
+    return topic.v5
 
 
 def _families_of(inst_ids: Iterable[str]) -> set[str]:

@@ -7,7 +7,6 @@ import time
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 import redis
@@ -16,6 +15,7 @@ import urllib3
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.rest import TIMESTAMP_EXPIRED, RestError, RestRequest, parse_answer, time_request
+from okws_celery.session.proxying import proxy_for
 from okws_celery.store.pacing import rest_delay_s
 from okws_celery.store.registry import Registry
 
@@ -47,8 +47,8 @@ class RestClient:
     ) -> None:
         self.offset_s = 0.0
         """By how much the exchange's clock was ahead of ours when it was last measured, s; 0 before."""
-        self.measured = False
-        """Whether it was measured at all."""
+        self.measured_at: float | None = None
+        """When that was, by time.monotonic(); None before."""
         self._registry = registry
         self._endpoints = endpoints
         self._credentials = credentials
@@ -87,7 +87,7 @@ class RestClient:
             raise RestError(f"REST at {self._endpoints.rest_url}: its time was not understood") from None
         # The answer says the time of its middle, as far as we know.
         self.offset_s = server_s - (at + took_s / 2)
-        self.measured = True
+        self.measured_at = time.monotonic()
         return self.offset_s
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class RestClient:
             "maxsize": _CONNECTIONS,
             "ssl_context": context,
         }
-        proxy = self._proxy or _proxy_of_environment(self._endpoints.rest_url)
+        proxy = proxy_for(self._endpoints.rest_url, self._proxy)
         if not proxy:
             return urllib3.PoolManager(**options)
         parts = urlsplit(proxy)
@@ -140,11 +140,3 @@ class RestClient:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=login)
         return urllib3.ProxyManager(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", **options)
-
-
-def _proxy_of_environment(url: str) -> str:
-    """HTTPS_PROXY and its like, unless NO_PROXY names the host, as websocket-client takes them as well."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return ""
-    return getproxies().get(parts.scheme, "")

@@ -28,7 +28,8 @@ from okws_celery.store.registry import Command
 __all__ = ["Sender"]
 
 _MEASURE_S = 600.0
-"""How often, at most, the exchange's clock is measured while orders are sent, s."""
+"""So old may the offset of the exchange's clock be for an `expTime`, s, or it is measured anew."""
+_MEASURE_AGAIN_S = 60.0
 _EXPIRED = 50004
 """OKX's refusal of an op whose `expTime` has passed, or its own timeout."""
 
@@ -57,7 +58,9 @@ class Sender:
         self._clock = clock
         self._ops = Ops()
         self._looked_up: set[str] = set()
-        self._measure_at = 0.0
+        self._tried_at = -_MEASURE_AGAIN_S
+        self._expired = False
+        """OKX called an op too late that by our clock was in time."""
 
     # -- what is asked
 
@@ -72,9 +75,8 @@ class Sender:
             return ""
         self._tell(self._ops.add(command.id, command.deadline, op, self._clock.ms))
         self._look_up()
-        if op.kind.expires and self._clock.now >= self._measure_at:
-            self._measure_at = self._clock.now + _MEASURE_S
-            self._mailbox.run(self._measure, f"okws-clock-{self._name}")
+        if op.kind.expires:
+            self._measure_if_due()
         return op.kind.path if self._ops.waiting(op.kind.path) else ""
 
     def end(self, said: Answer) -> None:
@@ -104,7 +106,7 @@ class Sender:
     def serve(self, link: Link) -> None:
         """Send what waits for a link that is up and logged in, as fast as it is read; LinkLost if it breaks."""
         # Without the exchange's time no `expTime` is added: a wrong clock of ours would have OKX refuse every order.
-        offset_ms = round(self._rest.offset_s * 1000) if self._rest.measured else None
+        offset_ms = round(self._rest.offset_s * 1000) if self._rest.measured_at is not None else None
         frames = self._ops.take(link.path, link.serial, self._clock.ms, offset_ms)
         while not link.wants_write:  # what would wait on our side might go out after its deadline
             frame = next(frames, None)
@@ -117,7 +119,7 @@ class Sender:
         """OKX's reply; False if nobody waits for it."""
         verdict = self._ops.replied(reply, link.serial)
         if verdict is not None and verdict.said["errorCode"] == _EXPIRED:
-            self._measure_at = 0.0  # by our clock it was in time
+            self._expired = True
         self._tell(verdict)
         return verdict is not None
 
@@ -152,6 +154,13 @@ class Sender:
             said, reason = problem.code, str(problem)
             return lambda: self._not_found(inst_id, said, reason)
         return lambda: self._known(inst_id, code)
+
+    def _measure_if_due(self) -> None:
+        measured_at = self._rest.measured_at
+        fresh = measured_at is not None and self._clock.now - measured_at < _MEASURE_S
+        if self._expired or (not fresh and self._clock.now - self._tried_at >= _MEASURE_AGAIN_S):
+            self._expired, self._tried_at = False, self._clock.now
+            self._mailbox.run(self._measure, f"okws-clock-{self._name}")
 
     def _measure(self) -> Callable[[], None]:
         """On a helper thread: learn the exchange's time, for the orders that follow."""

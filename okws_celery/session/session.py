@@ -26,6 +26,7 @@ from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
+from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
@@ -139,7 +140,7 @@ class Session:
         self._status = ""
         self._connected_once = False
         self._started_ms = self._clock.ms
-        self._seen_before: dict[str, int] = {}
+        self._inherited = Inherited(self._data)
         self._after_flush: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
@@ -221,7 +222,7 @@ class Session:
 
     def _begin(self) -> None:
         self._begun = True
-        self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
+        self._inherited.ask(self._batch)
         self._desired.look(self._batch)
         if self._plan.credentials is not None:
             self._exchange.prove_login()
@@ -326,10 +327,6 @@ class Session:
         elif self._begun:
             self._desired.look(self._batch)
 
-    def _was_seen(self, reply: Any) -> None:
-        if isinstance(reply, list):
-            self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
-
     def _registry_says(self, what: str) -> None:
         match what:
             case "vanished":
@@ -347,16 +344,17 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
+        self._inherited.forget_left(self._batch, topics)
 
     def _join(self, text: str) -> None:
         try:
-            topic = parse_topic(text, stored=True)
+            topic = self._exchange.spelled(parse_topic(text, stored=True))
         except BadCommand as problem:
             self._waiters.settle(self._batch, text, "subscribe", problem.answer())
             return
         entry = self._board.add(self._batch, topic, self._clock.ms)
-        self._board.restore(self._batch, entry, self._seen_before.pop(text, 0))
-        self._exchange.join(topic)
+        self._board.restore(self._batch, entry, *self._inherited.take(topic))
+        self._exchange.join(entry)
 
     def _leave(self, entry: Entry) -> None:
         text = entry.topic.text
@@ -376,8 +374,7 @@ class Session:
                     if entry is not None:
                         self._exchange.ask_for(entry)
                     else:
-                        said = answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
-                        self._waiters.settle(self._batch, text, "subscribe", said)
+                        self._waiters.settle(self._batch, text, "subscribe", _why_not(text))
             case "unsubscribe":
                 self._waiters.add(command)
                 for text in command.topics:
@@ -502,3 +499,12 @@ class Session:
         self._sender.end(said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))
+
+
+def _why_not(text: str) -> Answer:
+    """Why a topic that somebody waits for is not on the board."""
+    try:
+        parse_topic(text, stored=True)
+    except BadCommand as problem:
+        return problem.answer()
+    return answer(BAD_COMMAND, f"{text} is wanted by nobody any more")

@@ -67,6 +67,8 @@ class Options:
     checksums: bool = False
     idle_s: float = 30.0
     """The silence after which OKX closes."""
+    ahead_s: float = 0.0
+    """How far the exchange's clock is ahead of this machine's, s, for logins, signatures and `public/time`."""
     deflate: bool = True
     """Whether permessage-deflate is agreed to, when a client offers it."""
     login_closes: bool = False
@@ -211,7 +213,7 @@ class Exchange:
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
         connection.pings += text == "ping"
-        request, steps = connection.conversation.receive(text, time.time())
+        request, steps = connection.conversation.receive(text, self.wall_s())
         if request is not None:
             self._note(connection, request, steps)
         self._players.request(connection)
@@ -372,6 +374,10 @@ class Exchange:
                 self.source.advance(self.distribution.emit)
             except Exception:
                 log.exception("the market stumbled")
+
+    def wall_s(self) -> float:
+        """Unix time by the exchange's clock, in s; the market's time may run faster."""
+        return time.time() + self.options.ahead_s
 
     # -- observation
 

@@ -16,5 +16,5 @@ __all__ = ["routes"]
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
     source, known = exchange.source, exchange.instruments
-    calls = [*public_calls(source, known), *market_calls(source, known), *block_calls(source, known)]
+    calls = [*public_calls(source, known, exchange.wall_s), *market_calls(source, known), *block_calls(source, known)]
     return public_routes(calls, Limiter() if exchange.options.limits else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +77,7 @@ _Call = Callable[[_Asked], _Answer]
 
 def _handler(exchange: Exchange, call: _Call) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        text, now_s = await request.text(), time.time()
+        text, now_s = await request.text(), exchange.wall_s()
         try:
             account = signed_by(
                 exchange.accounts,

@@ -24,9 +24,12 @@ _SETTLING_MS = 3_600_000
 Query = Mapping[str, str]
 
 
-def public_calls(source: MarketSource, known: Mapping[str, Instrument]) -> list[Call]:
-    """The calls of `/api/v5/public` and `/api/v5/system`; `known` are the instruments that there are."""
-    public = _Public(source, known)
+def public_calls(source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> list[Call]:
+    """The calls of `/api/v5/public` and `/api/v5/system`; `known` are the instruments that there are.
+
+    `wall_s` is the clock by which logins and signatures are judged, Unix s, which does not run faster with the market.
+    """
+    public = _Public(source, known, wall_s)
     base = "/api/v5/public/"
     # fmt: off
     return [
@@ -47,12 +50,13 @@ def public_calls(source: MarketSource, known: Mapping[str, Instrument]) -> list[
 
 
 class _Public:
-    def __init__(self, source: MarketSource, known: Mapping[str, Instrument]) -> None:
+    def __init__(self, source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> None:
         self._source = source
         self._known = known
+        self._wall_s = wall_s
 
     def time(self, _: Query) -> list[Any]:
-        return [{"ts": str(self._source.clock.now_ms())}]
+        return [{"ts": str(int(self._wall_s() * 1000))}]
 
     def instruments(self, query: Query) -> list[Any]:
         kind = one_of(query, "instType", _TYPES)

@@ -57,7 +57,7 @@ class Simulator:
     in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
     0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
     connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
-    subscriptions (4009 and 4008, 0: no limit).
+    subscriptions (4009 and 4008, 0: no limit). `ahead_s` is how far its clock is ahead of this machine's.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Simulator:
         tls: tuple[str, str] | None = None,
         api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
         demo_keys: Iterable[Credentials | AccountSetup] = (DEMO_KEY,),
+        ahead_s: float = 0.0,
         demo: bool = False,
         checksums: bool = False,
         deflate: bool = True,
@@ -93,6 +94,7 @@ class Simulator:
             load=None if load is None else parse_plan(load),
             api_keys=tuple(api_keys),
             demo_keys=tuple(demo_keys),
+            ahead_s=ahead_s,
             demo=demo,
             checksums=checksums,
             deflate=deflate,

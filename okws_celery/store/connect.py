@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,7 @@ __all__ = [
     "listening_connection",
     "shown",
     "store_error",
+    "talking",
 ]
 
 SCHEMES = ("redis", "rediss", "unix")
@@ -57,10 +60,11 @@ def async_client(url: str, connections: int) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_pool(pool)
 
 
-def impatient_client(url: str) -> redis.Redis:
+def impatient_client(url: str, timeout_s: float = _TIMEOUT_S) -> redis.Redis:
     """A client that fails at once where the others would try again: for one who tries again himself."""
     check_url(url)
-    return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0), **_timeouts(url))
+    timeouts = dict.fromkeys({"socket_timeout", "socket_connect_timeout"} & _timeouts(url).keys(), timeout_s)
+    return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0), **(_timeouts(url) | timeouts))
 
 
 def async_impatient_client(url: str) -> redis.asyncio.Redis:
@@ -83,6 +87,15 @@ def async_listening_connection(url: str) -> Any:
     retry = AsyncRetry(NoBackoff(), 0)
     pool: Any = redis.asyncio.ConnectionPool.from_url(url, protocol=2, retry=retry, **_timeouts(url))
     return pool.make_connection()
+
+
+@contextmanager
+def talking(url: str) -> Iterator[None]:
+    """Within it what redis-py raises becomes a StoreError that names the Redis."""
+    try:
+        yield
+    except redis.RedisError as problem:
+        raise store_error(url, problem) from problem
 
 
 class BareConnection:

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 
 from okws_celery.errors import DONE, Answer, BadCommand, StoreError, UnknownOutcome, answer
+from okws_celery.store import servers
 from okws_celery.store.connect import shown
 from okws_celery.store.registry import Command, Registry, now_ms
 
@@ -45,6 +46,7 @@ def close_all(registry: Registry, timeout_s: float) -> Answer:
     end = time.monotonic() + timeout_s
     while (left := [name for name in names if registry.held_by(name)]) and time.monotonic() < end:
         time.sleep(_POLL_S)
+    servers.quit_all(registry)
     registry.announce("QUIT")
     if left:
         raise UnknownOutcome(f"closed, but not let go of by their workers yet: {', '.join(sorted(left))}")

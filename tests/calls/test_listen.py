@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from publisher import Publisher
+from waiting import eventually
 
 from okws_celery.errors import BadCommand, StoreError
 from okws_celery.sync import Client
@@ -364,7 +365,7 @@ class TestLife:
         listener.close()
         assert list(listener) == []
         listener.close()
-        assert publisher.redis.pubsub_channels() == []
+        eventually(lambda: publisher.redis.pubsub_channels() == [])
 
     def test_client_closed(self, redis_url: str, client_of: Callable[[str], Client], publisher: Publisher) -> None:
         """A client takes its listeners with it."""
@@ -372,7 +373,7 @@ class TestLife:
         listener = client.listen("s1", f"tickers:{BTC}")
         assert publisher.redis.pubsub_channels()
         client.close()
-        assert publisher.redis.pubsub_channels() == []
+        eventually(lambda: publisher.redis.pubsub_channels() == [])
         assert listener is not None
 
     @pytest.mark.parametrize("topic", [[], None, 5, "tickers", "tickerz:X", ["tickers:BTC-USDT", ""], "orders:COLOR"])

@@ -44,7 +44,7 @@ class Story:
         row, envelope = self._row(self.count)
         self._publisher.push(self.topic, row, **envelope)
 
-    def _row(self, number: int) -> tuple[Any, dict[str, str]]:
+    def _row(self, number: int) -> tuple[Any, dict[str, Any]]:
         ts = str(1_000_000 + number)
         match self.topic.partition(":")[0]:
             case "trades":

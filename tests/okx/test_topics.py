@@ -93,7 +93,7 @@ def test_an_unknown_channel_is_kept_as_latest() -> None:
         ("orders:instType=SWAP,uly=BTC-USD", "'uly' is not one of its keys"),
         ("status:BTC-USDT", "takes no argument"),
         ("candle2m:BTC-USDT", "candle"),
-        ("spot/ticker:ETH-USDT", "v3"),
+        ("spot/tickr:ETH-USDT", "did you mean spot/ticker"),
         ("sport/ticker:ETH-USDT", "accepted"),
         ("tickers:" + "A" * 300, "characters"),
         ({}, "channel"),
@@ -112,3 +112,14 @@ def test_what_is_wrong_is_named(given: Any, says: str) -> None:
         parse_topic(given)
     assert says in str(caught.value)
     assert caught.value.code == 80010
+
+
+def test_partial() -> None:
+    """For a reader a topic of state may name less than a subscription must; no other topic may."""
+    assert parse_topic("orders", partial=True).arg_object == {"channel": "orders"}
+    assert parse_topic({"channel": "orders", "instId": "X-Y"}, partial=True).text == "orders:instId=X-Y"
+    for given in ("orders", {"channel": "orders", "instId": "X-Y"}):
+        with pytest.raises(BadCommand, match="instType missing"):
+            parse_topic(given)
+    with pytest.raises(BadCommand, match="instId missing"):
+        parse_topic("tickers", partial=True)

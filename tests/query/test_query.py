@@ -124,6 +124,60 @@ class TestPaths:
             reader.get("a b", "account")
 
 
+class TestState:
+    """All orders, all positions, all balances: one round trip, whatever topics brought them."""
+
+    def rows(self, store: redis.Redis) -> None:
+        """Two orders and two balances."""
+        orders = {"1": {"instType": "SPOT", "instId": "BTC-USDT"}, "2": {"instType": "SWAP", "instId": "BTC-USDT-SWAP"}}
+        store.hset("okex/s1/orders", mapping={field: json.dumps(row) for field, row in orders.items()})
+        store.hset("okex/s1/account", mapping={"USDT": '{"ccy": "USDT"}', "account": '{"totalEq": "5"}'})
+
+    @pytest.mark.parametrize(
+        ("path", "params", "fields"),
+        [
+            ("orders", None, {"1", "2"}),
+            ({"channel": "orders"}, None, {"1", "2"}),
+            ("orders", {}, {"1", "2"}),
+            ("orders:ANY", None, {"1", "2"}),
+            ("orders:SPOT", None, {"1"}),
+            ("orders", {"instType": "SWAP"}, {"2"}),
+            ("orders", {"instId": "BTC-USDT"}, {"1"}),
+            ("orders", {"instrument_id": "BTC-USDT-SWAP"}, {"2"}),
+            ("orders:instId=BTC-USDT", None, {"1"}),
+            ("positions", None, set()),
+            ("account", None, {"USDT", "account"}),
+        ],
+    )
+    def test_whole(self, store: redis.Redis, reader: Reader, path: Any, params: Any, fields: set[str]) -> None:
+        """A read needs no argument that a subscription needs."""
+        self.rows(store)
+        assert set(reader.get("s1", path, params)) == fields
+
+    def test_only_state(self, reader: Reader) -> None:
+        """Of tickers and their like there is one key for each instrument: it must be named."""
+        with pytest.raises(BadCommand, match="instId missing"):
+            reader.get("s1", "tickers")
+
+    def test_max_age(self, store: redis.Redis, reader: Reader) -> None:
+        """Every topic that brings such rows must be live and heard of; another channel's state is of no concern."""
+        self.rows(store)
+        store.set("okex/s1/status", "CONNECTED")
+        with pytest.raises(Stale, match="not subscribed"):
+            reader.get("s1", "orders", max_age=5)
+        now = int(time.time() * 1000)
+        for topic, state in (("orders:SPOT", "live"), ("orders:SWAP", "live"), ("orders-algo:SPOT", "stale")):
+            store.hset("okex/s1/topics", topic, json.dumps({"state": state, "since": 1}))
+            store.hset("okex/s1/seen", topic, now)
+        assert set(reader.get("s1", "orders", max_age=60)) == {"1", "2"}
+        store.hset("okex/s1/seen", "orders:SWAP", now - 90_000)
+        with pytest.raises(Stale, match="orders:SWAP: last heard of"):
+            reader.get("s1", "orders", max_age=60)
+        store.hset("okex/s1/topics", "orders:SPOT", json.dumps({"state": "stale", "since": 1, "reason": "link lost"}))
+        with pytest.raises(Stale, match="orders:SPOT: stale, link lost"):
+            reader.get("s1", "orders", max_age=60)
+
+
 class TestFreshness:
     def live(self, store: redis.Redis, seen_s_ago: float = 0.0) -> None:
         """A live session with a live topic."""

@@ -189,6 +189,22 @@ class TestAtMostOnce:
         assert send(held, placing(order("c")))["errorCode"] == 80000
         assert open_orders(simulator) == ["a", "c"]
 
+    @pytest.mark.parametrize("ahead_s", [-90.0, 90.0])
+    def test_clock_that_is_wrong(self, hold: Hold, ahead_s: float) -> None:
+        """The deadline is told by OKX's clock: with ours a minute off, orders are neither refused nor placed late."""
+        with Simulator(limits=False, ahead_s=ahead_s) as elsewhere:
+            held = hold(
+                credentials=DEMO, profile="demo", ws_url=elsewhere.ws_url, rest_url=elsewhere.rest_url, name="off"
+            )
+            assert (held.opened(30) or {})["errorCode"] == 80000
+            assert send(held, placing(order("a")))["errorCode"] == 80000
+            eventually(lambda: not any(thread.name.startswith("okws-clock") for thread in threading.enumerate()))
+            assert send(held, placing(order("b")))["errorCode"] == 80000
+            elsewhere.fault("stall", path="private", seconds=1.5)
+            assert send(held, placing(order("c")), wait=0.5)["errorCode"] == 80014
+            assert send(held, placing(order("d")))["errorCode"] == 80000
+            assert open_orders(elsewhere) == ["a", "b", "d"]
+
     def test_late_in_redis(self, held: Held, simulator: Simulator) -> None:
         """A command that lay in Redis until its time was up is not sent."""
         command = Command("send", now_ms() - 1, request=placing(order("a")))

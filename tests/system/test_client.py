@@ -1,21 +1,43 @@
-"""The client with a real worker: what each call does and answers."""
+"""The clients with a real worker: what each call does and answers, the same for threads and for coroutines."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
+from bridge import KINDS, make_client
 from houses import ACCOUNT, House, Shared
 from waiting import eventually
 from workers import Worker
 
-import okws_celery
+from okws_celery.calls.commands import settings_of_client
 from okws_celery.errors import ALREADY_OPEN, BAD_COMMAND, DONE, NO_SESSION, NO_WORKER, BadCommand, Stale
 from okws_celery.sync import Client
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which client."""
+    return str(request.param)
+
+
+@pytest.fixture
+def shared(shared: Shared, kind: str) -> Iterator[Shared]:
+    """The shared worker, called by either client."""
+    with shared.house.client(kind=kind) as client:
+        yield replace(shared, client=client)
+
+
+@pytest.fixture
+def client(house: House, kind: str) -> Iterator[Client]:
+    """Either client of `house`."""
+    with house.client(kind=kind) as made:
+        yield made
 
 
 class TestSessions:
@@ -179,7 +201,22 @@ class TestTopics:
         assert shared.client.get(opened, "tickers:BTC-USDT")
 
     def test_owners(self, shared: Shared, opened: str) -> None:
-        """A topic with two owners stays when one of them leaves, and goes with the other."""
+        """DEMAND story 17: strategy A leaves a symbol, strategy B goes blind. Here B receives on, and the exchange is
+        left when B has crashed and does not renew its topic."""
+        client, topic = shared.client, "trades:ETH-USDT"
+        others = shared.house.simulator.subscribed(topic)
+        assert client.subscribe(opened, topic, owner="a")["errorCode"] == DONE
+        assert client.subscribe(opened, topic, owner="b", ttl=3)["errorCode"] == DONE
+        assert client.unsubscribe(opened, topic, owner="a")["errorCode"] == DONE
+        assert client.subscribe(opened, topic, owner="b", ttl=3)["errorCode"] == DONE
+        with client.listen(opened, topic, timeout=20) as listener:
+            assert any("snapshot" not in item for item in listener)
+        assert shared.house.simulator.subscribed(topic) == others + 1
+        eventually(lambda: client.topics(opened) == {}, timeout=15)
+        eventually(lambda: shared.house.simulator.subscribed(topic) == others)
+
+    def test_last_owner(self, shared: Shared, opened: str) -> None:
+        """With its last owner a topic is left."""
         for owner in ("s1", "s2"):
             assert shared.client.subscribe(opened, "trades:BTC-USDT", owner=owner)["errorCode"] == DONE
         assert shared.client.unsubscribe(opened, "trades:BTC-USDT", owner="s1")["errorCode"] == DONE
@@ -187,10 +224,11 @@ class TestTopics:
         assert shared.client.unsubscribe(opened, "trades:BTC-USDT", owner="s2")["errorCode"] == DONE
         assert shared.client.topics(opened) == {}
 
-    def test_time_to_live(self, shared: Shared, opened: str) -> None:
-        """An owner that does not renew its topic has left."""
-        assert shared.client.subscribe(opened, "trades:BTC-USDT", owner="s1", ttl=0.5)["errorCode"] == DONE
-        eventually(lambda: shared.client.topics(opened) == {}, timeout=8)
+    def test_one_owner_closes_nothing_of_another(self, shared: Shared, opened: str) -> None:
+        """Who never wanted a topic cannot leave it for another."""
+        assert shared.client.subscribe(opened, "trades:BTC-USDT", owner="s1")["errorCode"] == DONE
+        assert shared.client.unsubscribe(opened, "trades:BTC-USDT")["errorCode"] == DONE
+        assert shared.client.topics(opened)["trades:BTC-USDT"]["state"] == "live"
 
 
 class TestReading:
@@ -221,6 +259,13 @@ class TestMany:
         with ThreadPoolExecutor(50) as pool:
             assert all(pool.map(call, range(100)))
 
+    def test_reads_of_fifty_threads(self, shared: Shared, opened: str) -> None:
+        """Nobody is turned away, however many read at once."""
+        shared.client.subscribe(opened, "tickers:BTC-USDT")
+        with ThreadPoolExecutor(50) as pool:
+            read = list(pool.map(lambda _: shared.client.get(opened, "tickers:BTC-USDT"), range(1_000)))
+        assert {ticker["instId"] for ticker in read} == {"BTC-USDT"}
+
     def test_redis_clear(self, shared: Shared, opened: str) -> None:
         """Cleared data of a live session are written again, topics and status included."""
         client, store = shared.client, shared.registry.redis
@@ -243,9 +288,9 @@ class TestMany:
 class TestWithoutWorker:
     """Nobody is there: calls answer with a code, and what they promised holds."""
 
-    def test_calls(self, house: House, name: str) -> None:
+    def test_calls(self, house: House, name: str, kind: str) -> None:
         """80012 when its time is up, 80011 where nothing could be open, and reads are empty."""
-        with house.client(timeout=0.5) as client:
+        with house.client(timeout=0.5, kind=kind) as client:
             assert client.open_ws(name)["errorCode"] == NO_WORKER
             assert client.subscribe(name, "tickers:BTC-USDT")["errorCode"] == NO_WORKER
             assert client.close_ws(name)["errorCode"] == NO_SESSION
@@ -256,10 +301,17 @@ class TestWithoutWorker:
             assert client.redis_clear()["errorCode"] == DONE
             assert client.server_quit()["errorCode"] == DONE
 
-    def test_no_redis(self, house: House, name: str, free_port: Callable[[], int]) -> None:
+    def test_many_wait(self, house: House, kind: str) -> None:
+        """However many calls wait at once, none lacks a connection: each is told that nobody answers."""
+        with house.client(timeout=1, kind=kind) as client, ThreadPoolExecutor(150) as pool:
+            codes = pool.map(lambda number: client.subscribe(f"s{number}", "account")["errorCode"], range(150))
+            assert set(codes) == {NO_WORKER}
+
+    def test_no_redis(self, kind: str, name: str, free_port: Callable[[], int]) -> None:
         """Without Redis the answer names its address, without its password."""
         port = free_port()
-        with okws_celery.client(f"redis://:hidden@127.0.0.1:{port}/0", timeout=0.5) as client:
+        settings = settings_of_client(f"redis://:hidden@127.0.0.1:{port}/0", 0.5, None)
+        with make_client(kind, settings) as client:
             answers = [
                 client.open_ws(name),
                 client.close_ws(name),

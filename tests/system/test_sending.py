@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +16,11 @@ from houses import ACCOUNT, House, Shared
 from waiting import eventually
 from workers import Worker
 
+from okws_celery import aio
 from okws_celery.errors import BAD_COMMAND, DONE, NO_SESSION, NO_WORKER, UNKNOWN_OUTCOME, Answer
 from okws_celery.sync import Client
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
 BTC = 10001
 """Its instIdCode."""
 
@@ -135,6 +141,26 @@ class TestClient:
         assert (placed(house, "lost"), placed(house, "next")) == (0, 1)
 
 
+class TestAsyncClient:
+    """(await aio.client()).send"""
+
+    def test_many_at_once(self, shared: Shared, opened: str) -> None:
+        """The same calls in coroutines: orders, a topic, an op that is none."""
+        names = [f"{opened}a{number}" for number in range(30)]
+
+        async def calls() -> list[Answer]:
+            client = await aio.client(settings=shared.client.settings)
+            async with client:
+                said = await asyncio.gather(*(client.send(opened, placing(name, id=name)) for name in names))
+                topic = await client.send(opened, {"op": "subscribe", "args": ["tickers:BTC-USDT"]})
+                left = await client.send(opened, {"op": "unsubscribe", "args": ["tickers:BTC-USDT"]})
+                return [*said, topic, left, await client.send(opened, {"op": "ping"})]
+
+        *said, topic, left, ping = asyncio.run(calls())
+        assert [(one["errorCode"], one["reply"]["id"]) for one in said] == [(DONE, name) for name in names]
+        assert (topic["errorCode"], left["errorCode"], ping["errorCode"]) == (DONE, DONE, BAD_COMMAND)
+
+
 class TestTask:
     """tasks.send"""
 
@@ -179,6 +205,35 @@ class TestTask:
         """)
         assert "tasks.send" in worker.text()
         assert "hush" not in worker.text()
+
+
+class TestPage:
+    """docs/trading.md, and its Chinese sister"""
+
+    def test_programs_do_what_they_say(self, shared: Shared) -> None:
+        """Placed and canceled by the client, placed by a task, and found again in the log of orders."""
+        url = shared.house.redis_url
+        by_client, by_task, search = (
+            program.replace("redis.Redis(", f"redis.Redis.from_url({url!r}, ") for program in programs("trading.md")
+        )
+        done, ord_id, gone = shared.house.python(by_client).split()
+        assert (done, gone, ord_id.isdigit()) == ("80000", "80000", True)
+        assert shared.house.python(by_task).split() == ["80000"]
+        eventually(lambda: shared.house.python(search) == "['canceled', 'live']\n")
+        shared.client.close_ws("ok1")
+
+    def test_both_languages_have_the_same_code(self) -> None:
+        """Programs differ in their comments only; tables have as many rows."""
+        pages = "trading.md", "trading.zh-CN.md"
+        english, chinese = ([ast.dump(ast.parse(one)) for one in programs(page)] for page in pages)
+        assert english == chinese
+        rows = [re.findall(r"^(#+|\|)", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE) for page in pages]
+        assert rows[0] == rows[1]
+
+
+def programs(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def run(shared: Shared, expression: str) -> Any:

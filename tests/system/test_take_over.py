@@ -13,7 +13,7 @@ from houses import House
 from waiting import eventually
 from workers import Worker
 
-from okws_celery.errors import DONE, NO_WORKER
+from okws_celery.errors import DONE, NO_SESSION, NO_WORKER
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
@@ -101,6 +101,22 @@ def test_close_without_worker(client: Client, registry: Registry, start: Callabl
     assert client.open_ws("last")["errorCode"] == DONE
     assert client.servers()["message"] == ["last", "wanted"]
     assert set(registry.sessions()) == {"last", "wanted"}
+
+
+def test_close_while_a_worker_keeps_it_for_later(
+    client: Client, registry: Registry, start: Callable[..., Worker], house: House
+) -> None:
+    """An open_ws that a worker has taken and holds back until its time (countdown) does not begin after a close."""
+    worker = start()
+    task_id = house.python("""
+        from okws_celery import tasks
+        print(tasks.open_ws.apply_async(("later",), countdown=3, expires=60).id)
+    """).strip()
+    eventually(lambda: f"open_ws[{task_id}] received" in worker.text())
+    assert client.close_ws("later")["errorCode"] == NO_SESSION  # not open yet, and closed all the same
+    eventually(lambda: f"open_ws[{task_id}] succeeded" in worker.text(), timeout=30)
+    assert registry.sessions() == {}
+    assert client.servers()["message"] == []
 
 
 def test_given_up(house: House, registry: Registry, start: Callable[..., Worker]) -> None:
