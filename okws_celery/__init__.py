@@ -10,10 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from okws_celery import errors, query, tasks
+    from okws_celery import aio, errors, query, tasks
     from okws_celery.sync import client
 
-__all__ = ["__version__", "client", "errors", "query", "tasks"]
+__all__ = ["__version__", "aio", "client", "errors", "query", "tasks"]
 
 __version__ = "0.1.0"
 

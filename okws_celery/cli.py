@@ -20,6 +20,7 @@ __all__ = ["main"]
 _PARTS = {
     "run": ("okws_celery.demo", "show live prices: Redis, exchange, worker and session in one command"),
     "simulator": ("okws_celery.simulator.command", "an OKX that runs on this machine"),
+    "record": ("okws_celery.record_command", "write what OKX sends into a file that the simulator can play"),
     "redis": ("okws_celery.redis_command", "a Redis server of one's own, in the foreground"),
 }
 """Command -> its module, which has `add_arguments(parser)` and `run(options) -> int`, and what it is for."""

@@ -11,6 +11,7 @@
     ├── Refused        OKX's     the exchange: its own code and text
     ├── Stale                    the data: not live, or older than asked for
     └── StoreError               Redis: not reachable, or answered with an error
+        └── StoreRefused         Redis: answered with an error, so that trying again is of no use
 
 Answers of tasks and clients are dicts made by `answer()`; the exceptions are their counterpart in calls that raise.
 """
@@ -38,6 +39,7 @@ __all__ = [
     "Refused",
     "Stale",
     "StoreError",
+    "StoreRefused",
     "UnknownOutcome",
     "answer",
 ]
@@ -119,6 +121,10 @@ class Stale(OkwsError):
 
 class StoreError(OkwsError):
     """Redis cannot be reached or refused a command."""
+
+
+class StoreRefused(StoreError):
+    """Redis was reached and refused a command or a login; it would the next time."""
 
 
 def answer(code: int, message: Any, **more: Any) -> Answer:

@@ -126,7 +126,7 @@ class ControlKeys:
 
     @property
     def counters(self) -> str:
-        """String, JSON: what `inspect sessions` shows of the session; lives as long as the lease."""
+        """String, JSON: what `inspect sessions` shows of the session, and `publish`; lives as long as the lease."""
         return self._of("counters")
 
     def reply(self, command_id: str) -> str:
@@ -165,6 +165,10 @@ class NamespaceKeys:
     def requests(self, host: str, path: str) -> str:
         """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
         return f"{self.namespace}/requests/{host}{path}"
+
+    def fence(self, listener: str) -> str:
+        """Channel on which a listener tells itself which messages came before its read of the keys."""
+        return f"{self.namespace}/fence/{listener}"
 
     @property
     def info(self) -> str:

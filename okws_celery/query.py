@@ -9,20 +9,37 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 
-from okws_celery.errors import BadCommand, Stale, StoreError
+from okws_celery.errors import BadCommand, Stale
 from okws_celery.feeds import Read, Route, read_of
 from okws_celery.keys import ControlKeys, DataKeys, check_name
 from okws_celery.okx.catalogue import channel_of
 from okws_celery.okx.topics import Topic, parse_topic
 from okws_celery.settings import Settings, load
-from okws_celery.store.connect import client, shown
+from okws_celery.store.connect import client, store_error
 from okws_celery.store.registry import Registry
+from okws_celery.tables import Numbers, check_table, numbers_of, table
 
-__all__ = ["Reader", "get", "read_of_path", "servers", "status", "topic_of_path", "topics"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = [
+    "Reader",
+    "fetch",
+    "frame",
+    "get",
+    "read_of_frame",
+    "read_of_path",
+    "read_of_status",
+    "read_of_topics",
+    "servers",
+    "status",
+    "topic_of_path",
+    "topics",
+]
 
 _SPELLINGS = {"instrument_id": "instId", "currency": "ccy"}
 """What okws called some of the keys."""
@@ -45,6 +62,24 @@ def get(
     not live, or was last heard of longer ago. BadCommand (80010) if the path is wrong, StoreError if Redis is away.
     """
     return _default_reader().get(name, path, params, n, max_age=max_age)
+
+
+def frame(
+    name: str,
+    path: str | Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    *,
+    decimal: bool = False,
+    strings: bool = False,
+    max_age: float | None = None,
+) -> pandas.DataFrame:
+    """Candles, or rows of a log such as trades, as a pandas DataFrame: see `tables.table`. The rest is as with `get`.
+
+    Quantities are float64; with `decimal` they are decimal.Decimal, with `strings` the exchange's own text. It needs
+    pandas: `pip install 'okws_celery[pandas]'`.
+    """
+    return _default_reader().frame(name, path, params, n, decimal=decimal, strings=strings, max_age=max_age)
 
 
 def status(name: str) -> dict[str, Any]:
@@ -85,9 +120,24 @@ class Reader:
         """See `query.get`."""
         return self._read(read_of_path(self.settings, name, path, params, n, max_age))
 
+    def frame(
+        self,
+        name: str,
+        path: str | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        decimal: bool = False,
+        strings: bool = False,
+        max_age: float | None = None,
+    ) -> pandas.DataFrame:
+        """See `query.frame`."""
+        numbers = numbers_of(decimal, strings)
+        return self._read(read_of_frame(self.settings, name, path, params, n, numbers, max_age))
+
     def status(self, name: str) -> dict[str, Any]:
         """See `query.status`."""
-        return dict(self._read(_read_of_status(self.settings, name)))
+        return dict(self._read(read_of_status(self.settings, name)))
 
     def servers(self) -> list[str]:
         """See `query.servers`."""
@@ -95,31 +145,41 @@ class Reader:
 
     def topics(self, name: str) -> dict[str, dict[str, Any]]:
         """See `query.topics`."""
-        return dict(self._read(_read_of_topics(self.settings, name)))
+        return dict(self._read(read_of_topics(self.settings, name)))
 
     def _read(self, read: Read) -> Any:
-        try:
-            with self.registry.redis.pipeline(transaction=len(read.commands) > 1) as pipe:
-                for command in read.commands:
-                    pipe.execute_command(*command)
-                replies = pipe.execute()
-        except redis.RedisError as problem:
-            raise StoreError(f"Redis at {shown(self.settings.redis_url)}: {problem}") from problem
-        return read.shape(replies)
+        return fetch(self.registry.redis, self.settings.redis_url, read)
+
+
+def fetch(client: Any, url: str, read: Read) -> Any:
+    """Carry a read out on a client of redis-py, in one round trip; StoreError names the Redis at `url`."""
+    try:
+        if len(read.commands) == 1:
+            return read.shape([client.execute_command(*read.commands[0])])
+        with client.pipeline() as pipe:
+            for command in read.commands:
+                pipe.execute_command(*command)
+            replies = pipe.execute()
+    except redis.RedisError as problem:
+        raise store_error(url, problem) from problem
+    return read.shape(replies)
 
 
 def topic_of_path(path: str | Mapping[str, Any], params: Mapping[str, Any] | None = None) -> tuple[Topic, int | None]:
-    """The topic that a path and its parameters mean, and the `n` that may stand among them."""
+    """The topic that a path and its parameters mean, and the `n` that may stand among them.
+
+    Of state (orders, positions, balances) a reader may want all that there is, so nothing is required of it.
+    """
     if params is not None and not isinstance(params, Mapping):
         raise BadCommand(f'params {params!r}: a dict is accepted, {{"instId": "BTC-USDT"}}')
     given = {_SPELLINGS.get(str(key), str(key)): value for key, value in (params or {}).items()}
     n = given.pop("n", None)
     if given and isinstance(path, Mapping):
-        return parse_topic({**path, **given}), n
+        return parse_topic({**path, **given}, partial=True), n
     if given and isinstance(path, str) and channel_of(path).known:
-        return parse_topic({"channel": path, **given}), n
-    topic = parse_topic(path)
-    return (parse_topic({**topic.arg_object, **given}) if given else topic), n
+        return parse_topic({"channel": path, **given}, partial=True), n
+    topic = parse_topic(path, partial=True)
+    return (parse_topic({**topic.arg_object, **given}, partial=True) if given else topic), n
 
 
 def read_of_path(
@@ -142,29 +202,54 @@ def read_of_path(
     return read if max_age is None else _fresh(read, data, topic, max_age)
 
 
+def read_of_frame(
+    settings: Settings,
+    name: str,
+    path: str | Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    numbers: Numbers = "float",
+    max_age: float | None = None,
+) -> Read:
+    """A `frame` in the same form; BadCommand (80010) before Redis is asked if there can be no table."""
+    topic, _ = topic_of_path(path, params)
+    check_table(topic)
+    read = read_of_path(settings, name, path, params, n, max_age)
+    return Read(read.commands, lambda replies: table(topic, read.shape(replies), numbers))
+
+
 def _fresh(read: Read, data: DataKeys, topic: Topic, max_age: float) -> Read:
-    commands: list[tuple[str | int, ...]] = [
-        ("GET", data.status),
-        ("HGET", data.topics, topic.text),
-        ("HGET", data.seen, topic.text),
-    ]
+    # A topic that names less than a subscription does stands for every topic of its channel.
+    whole = any(not dict(topic.arg).get(key) for key in topic.channel.required)
+    states: tuple[str | int, ...] = ("HGETALL", data.topics) if whole else ("HGET", data.topics, topic.text)
+    seens: tuple[str | int, ...] = ("HGETALL", data.seen) if whole else ("HGET", data.seen, topic.text)
 
     def shape(replies: list[Any]) -> Any:
         word, told, seen = replies[-3:]
         if word not in _ALIVE:
             raise Stale(f"{topic.text}: session {data.name} is {word or 'not there'}")
-        state = json.loads(told) if told else {"state": "not subscribed"}
-        if state["state"] != "live":
-            raise Stale(f"{topic.text}: {state['state']}" + (f", {state['reason']}" if state.get("reason") else ""))
-        age_s = time.time() - int(seen or 0) / 1000
-        if age_s > max_age:
-            raise Stale(f"{topic.text}: last heard of {f'{age_s:.1f} s ago' if seen else 'never'}")
+        if whole:
+            told = {text: state for text, state in told.items() if text.partition(":")[0] == topic.channel.name}
+        else:
+            told, seen = {topic.text: told} if told else {}, {topic.text: seen}
+        if not told:
+            raise Stale(f"{topic.text}: not subscribed")
+        for text, state in told.items():
+            _check_age(text, json.loads(state), int(seen.get(text) or 0), max_age)
         return read.shape(replies[:-3])
 
-    return Read(read.commands + commands, shape)
+    return Read([*read.commands, ("GET", data.status), states, seens], shape)
 
 
-def _read_of_status(settings: Settings, name: str) -> Read:
+def _check_age(text: str, state: dict[str, Any], seen_ms: int, max_age: float) -> None:
+    if state["state"] != "live":
+        raise Stale(f"{text}: {state['state']}" + (f", {state['reason']}" if state.get("reason") else ""))
+    age_s = time.time() - seen_ms / 1000
+    if age_s > max_age:
+        raise Stale(f"{text}: last heard of {f'{age_s:.1f} s ago' if seen_ms else 'never'}")
+
+
+def read_of_status(settings: Settings, name: str) -> Read:
     name = check_name(name)
     keys, data = ControlKeys(settings.namespace, name), DataKeys(settings.prefix, name)
 
@@ -181,7 +266,7 @@ def _read_of_status(settings: Settings, name: str) -> Read:
     return Read([("GET", data.status), ("HMGET", keys.session, "code", "msg", "hint")], shape)
 
 
-def _read_of_topics(settings: Settings, name: str) -> Read:
+def read_of_topics(settings: Settings, name: str) -> Read:
     data = DataKeys(settings.prefix, check_name(name))
 
     def shape(replies: list[Any]) -> dict[str, dict[str, Any]]:

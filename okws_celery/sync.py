@@ -6,41 +6,23 @@ Importing this module imports no Celery: the first command does.
 
 from __future__ import annotations
 
-import math
-import threading
-import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import wraps
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from okws_celery.calls.opening import Opening, close_now, wait_until_closed
-from okws_celery.calls.subscribing import Topics, checked_topics, of_one, on_the_wire
-from okws_celery.errors import (
-    DONE,
-    NO_SESSION,
-    Answer,
-    BadCommand,
-    NoWorker,
-    OkwsError,
-    StoreError,
-    UnknownOutcome,
-    answer,
-)
-from okws_celery.keys import check_name
-from okws_celery.query import Reader
-from okws_celery.settings import Settings, load
-from okws_celery.store import upkeep
-from okws_celery.store.registry import DEFAULT_OWNER, Command, now_ms
+from okws_celery.calls.commands import Calls, settings_of_client
+from okws_celery.calls.drivers import Driver
+from okws_celery.calls.listeners import Listener, Listeners
+from okws_celery.calls.subscribing import Topics
+from okws_celery.errors import Answer
+from okws_celery.post import CeleryPost
+from okws_celery.settings import Settings
+from okws_celery.store.registry import DEFAULT_OWNER, Registry
 
 if TYPE_CHECKING:
-    from okws_celery.celery import App
+    import pandas
 
 __all__ = ["Client", "client"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def client(redis_url: str | None = None, *, timeout: float | None = None, settings: Settings | None = None) -> Client:
@@ -48,47 +30,24 @@ def client(redis_url: str | None = None, *, timeout: float | None = None, settin
 
     It may be made before any worker is up, and many threads may share it.
     """
-    chosen = settings or load()
-    if redis_url is not None and not isinstance(redis_url, str):
-        raise BadCommand(f"redis_url {redis_url!r}: text is accepted, redis://host:port/0")
-    if timeout is not None and (not isinstance(timeout, int | float) or not 0 < timeout < math.inf):
-        raise BadCommand(f"timeout {timeout!r}: a number of seconds above 0 is accepted")
-    if redis_url is not None and redis_url != chosen.redis_url:
-        # Broker and results of another Redis would be of no use with this one.
-        chosen = chosen.with_(redis_url=redis_url, broker_url="", result_backend="")
-    if timeout is not None:
-        chosen = chosen.with_(timeout_s=timeout)
-    return Client(chosen)
-
-
-def _answering(
-    method: Callable[Concatenate[Client, P], Answer],
-) -> Callable[Concatenate[Client, P], Answer]:
-    """A call answers with a code, never with an exception of ours."""
-
-    @wraps(method)
-    def answered(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
-        try:
-            return method(self, *args, **kwargs)
-        except OkwsError as problem:
-            return problem.answer()
-
-    return answered
+    return Client(settings_of_client(redis_url, timeout, settings))
 
 
 class Client:
-    """Commands answer `{"event", "message", "errorCode", ...}` (see errors.answer); `get` gives the data themselves."""
+    """Commands answer `{"event", "message", "errorCode", ...}` (see errors.answer); `get` gives the data themselves.
+
+    What each call does is in calls/commands.py, for this client and for the one of `okws_celery.aio`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._reader = Reader(settings)
-        self._registry = self._reader.registry
-        self._lock = threading.Lock()
-        self._made_app: App | None = None
+        self._registry = Registry(settings)
+        self._calls = Calls(settings, self._registry, CeleryPost(settings))
+        self._run = Driver(self._registry).run
+        self._listeners = Listeners[Listener]()
 
     # -- commands
 
-    @_answering
     def open_ws(
         self,
         name: str,
@@ -109,7 +68,6 @@ class Client:
         all are full, 80014 if the outcome did not come in time (the session goes on trying). Credentials (`apiKey`,
         `secret`, `password`) are encrypted before they are sent.
         """
-        timeout_s, command_id = self._timeout(timeout), uuid.uuid4().hex
         options = {
             "profile": profile,
             "region": region,
@@ -119,24 +77,12 @@ class Client:
             "rest_url": rest_url,
             "publish": publish,
         }
-        deadline = now_ms() + int(timeout_s * 1000)
-        opening = self._unsent(lambda: Opening.prepared(self._registry, name, auth_params, options, deadline))
-        args, kwargs = opening.arguments
-        return self._ask(
-            "okws_celery.tasks.open_ws", opening.name, args, kwargs, command_id, timeout_s, **opening.shown
-        )
+        return self._run(self._calls.open_ws(name, auth_params, options, timeout))
 
-    @_answering
     def close_ws(self, name: str, *, timeout: float | None = None) -> Answer:
         """Close a session for good, with or without a worker: 80000 when nobody holds it, 80011 if it was not open."""
-        check_name(name)
-        closed_task = self._unsent(lambda: close_now(self._registry, name))
-        if not closed_task:
-            return answer(NO_SESSION, f"session {name!r} is not open")
-        self._revoke(closed_task)
-        return wait_until_closed(self._registry, name, self._timeout(timeout))
+        return self._run(self._calls.close_ws(name, timeout))
 
-    @_answering
     def subscribe(
         self,
         name: str,
@@ -151,36 +97,29 @@ class Client:
         A list adds `topics`: topic -> its answer. The exchange is left when the last owner has left; `ttl`, in seconds,
         is renewed by subscribing again, so that an owner that crashed leaves by itself.
         """
-        texts = checked_topics(name, topic, owner, ttl)
-        timeout_s, command_id = self._timeout(timeout), uuid.uuid4().hex
-        kwargs = {"owner": owner, "ttl": ttl, "deadline": now_ms() + int(timeout_s * 1000)}
-        said = self._ask("okws_celery.tasks.subscribe", name, (name, on_the_wire(texts)), kwargs, command_id, timeout_s)
-        return of_one(topic, said)
+        return self._run(self._calls.subscribe(name, topic, owner, ttl, timeout))
 
-    @_answering
     def unsubscribe(
         self, name: str, topic: Topics, owner: str = DEFAULT_OWNER, *, timeout: float | None = None
     ) -> Answer:
         """Have an owner leave a topic or a list of them. It holds at once, with or without a worker."""
-        texts = checked_topics(name, topic, owner)
-        timeout_s = self._timeout(timeout)
-        self._registry.require(name)
-        command = Command("unsubscribe", now_ms() + int(timeout_s * 1000), topics=texts)
-        self._registry.unwant(name, texts, owner, command)
-        said = self._registry.wait_reply(name, command.id, timeout_s)
-        if said is None:
-            raise UnknownOutcome(f"session {name!r}: left, but the exchange did not say so within {timeout_s:g} s")
-        return of_one(topic, said)
+        return self._run(self._calls.unsubscribe(name, topic, owner, timeout))
 
-    @_answering
+    def send(self, name: str, op: Mapping[str, Any], *, timeout: float | None = None) -> Answer:
+        """Have a session send an op, `{"op": "order", "args": [{...}]}`; OKX's whole reply stands in `reply`.
+
+        80000, OKX's code (of the first item that failed), 80012 if it was not sent and will not be, 80014 if it was
+        sent and nobody knows what became of it. It is sent at most once, and never after `timeout`.
+        """
+        return self._run(self._calls.send(name, op, timeout))
+
     def redis_clear(self, path: str = "") -> Answer:
         """Delete the data keys that match `path` (default `okex/*`); live sessions write theirs again afterwards."""
-        return upkeep.clear(self._registry, path)
+        return self._run(self._calls.redis_clear(path))
 
-    @_answering
     def server_quit(self, *, timeout: float | None = None) -> Answer:
         """Close every session for good, and tell the servers of this namespace to end. Plain workers stay up."""
-        return upkeep.close_all(self._registry, self._timeout(timeout))
+        return self._run(self._calls.server_quit(timeout))
 
     # -- reads
 
@@ -194,38 +133,64 @@ class Client:
         max_age: float | None = None,
     ) -> Any:
         """The data of a topic; see `query.get`."""
-        return self._reader.get(name, path, params, n, max_age=max_age)
+        return self._run(self._calls.get(name, path, params, n, max_age))
 
-    @_answering
+    def frame(
+        self,
+        name: str,
+        path: str | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        decimal: bool = False,
+        strings: bool = False,
+        max_age: float | None = None,
+    ) -> pandas.DataFrame:
+        """Candles or trades as a pandas DataFrame; see `query.frame`."""
+        return self._run(self._calls.frame(name, path, params, n, decimal, strings, max_age))
+
+    def listen(
+        self,
+        name: str,
+        topic: Topics,
+        *,
+        since: int | str | None = None,
+        events: bool = False,
+        timeout: float | None = None,
+    ) -> Listener:
+        """Every push of a topic or of several from here on, and every gap in them, as an iterator of dicts.
+
+        Pushes are as OKX sent them; before the first comes one made from the key, with `"snapshot": True`. `since` (ms
+        of the exchange, or the id of a stream entry) replays logs, candles and account channels from there instead. A
+        gap is `{"op": "GAP", "topic", "from", "to", "reason"}`; `events` adds STALE, LIVE and the session's own. It
+        ends when it is closed, or when nothing has come for `timeout` seconds. BadCommand (80010) where the session
+        publishes nothing. Each listener has a connection of its own and belongs to one thread.
+        """
+        listening = self._calls.listen(name, topic, since, events)
+        return self._listeners.add(Listener(listening, self.settings.redis_url, timeout).begin())
+
     def servers(self) -> Answer:
         """The names of the live sessions, in `message`."""
-        return answer(DONE, self._reader.servers())
+        return self._run(self._calls.servers())
 
-    @_answering
     def status(self, name: str) -> Answer:
         """The session's status in `message` and `status`; where OKX refused it, its code, text and our `hint` instead.
 
         80011 if there is no such session, or its worker died and no other has taken over yet.
         """
-        said = self._reader.status(name)
-        if said["code"]:
-            return answer(said["code"], said["msg"], status=said["status"], hint=said["hint"])
-        if not said["status"]:
-            return answer(NO_SESSION, f"session {name!r} is not open", status="", hint="")
-        return answer(DONE, said["status"], status=said["status"], hint="")
+        return self._run(self._calls.status(name))
 
     def topics(self, name: str) -> dict[str, dict[str, Any]]:
         """The state of each topic of a session; see `query.topics`."""
-        return self._reader.topics(name)
+        return self._run(self._calls.topics(name))
 
     # -- the client itself
 
     def close(self) -> None:
-        """Close this client's connections. Sessions live on."""
-        with self._lock:
-            if self._made_app is not None:
-                self._made_app.close()
-                self._made_app = None
+        """Close this client's connections and listeners. Sessions live on."""
+        for listener in self._listeners:
+            listener.close()
+        self._calls.post.close()
         self._registry.redis.close()
 
     def __enter__(self) -> Self:
@@ -235,64 +200,3 @@ class Client:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # -- within
-
-    def _timeout(self, timeout: float | None) -> float:
-        if timeout is None:
-            return self.settings.timeout_s
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-            raise BadCommand(f"timeout {timeout!r}: a number of seconds above 0 is accepted")
-        return float(timeout)
-
-    @property
-    def _app(self) -> App:
-        with self._lock:
-            if self._made_app is None:
-                from okws_celery.celery import app, make_app
-
-                self._made_app = app if app.okws == self.settings else make_app(self.settings)
-            return self._made_app
-
-    def _ask(
-        self,
-        task: str,
-        name: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        command_id: str,
-        timeout_s: float,
-        **shown: str,
-    ) -> Answer:
-        """Send a task that answers on our own key, and wait there."""
-        self._send(task, args, kwargs | {"reply_to": command_id}, shown)
-        said = self._registry.wait_reply(name, command_id, timeout_s)
-        if said is None and self._registry.give_up(name, command_id):
-            raise NoWorker(
-                f"no worker took {task.rpartition('.')[2]} within {timeout_s:g} s; it will not be carried out"
-            )
-        if said is None:
-            raise UnknownOutcome(f"session {name!r}: no answer within {timeout_s:g} s; it goes on trying")
-        return said
-
-    def _send(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: dict[str, str]) -> None:
-        from kombu.exceptions import OperationalError
-
-        try:
-            self._app.send_task(task, args=args, kwargs=kwargs, ignore_result=True, **shown)
-        except OperationalError as problem:
-            raise NoWorker(f"the broker cannot be reached: {problem}") from problem
-
-    def _revoke(self, task_id: str) -> None:
-        """Keep copies that still wait in a worker from beginning; the session itself ends without it."""
-        from kombu.exceptions import OperationalError
-
-        with suppress(OperationalError):
-            self._app.control.revoke(task_id)
-
-    def _unsent(self, prepare: Callable[[], T]) -> T:
-        """What goes wrong before anything was sent leaves no doubt: nothing will happen."""
-        try:
-            return prepare()
-        except StoreError as problem:
-            raise NoWorker(str(problem)) from problem

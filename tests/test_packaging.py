@@ -43,7 +43,7 @@ def libraries_of(path: Path) -> set[str]:
 class TestPublicFace:
     def test_every_name_is_there(self) -> None:
         """What `__all__` promises can be had, by attribute and by `from okws_celery import ...`."""
-        assert okws_celery.__all__ == ["__version__", "client", "errors", "query", "tasks"]
+        assert okws_celery.__all__ == ["__version__", "aio", "client", "errors", "query", "tasks"]
         for name in okws_celery.__all__:
             assert getattr(okws_celery, name)
             python(f"from okws_celery import {name}")
@@ -66,6 +66,7 @@ class TestPublicFace:
             ("okws_celery", "celery kombu redis websocket msgspec socket ssl"),
             ("okws_celery.query", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.sync", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
+            ("okws_celery.aio", "celery kombu websocket pandas okws_celery.session okws_celery.celery"),
         ],
     )
     def test_imports_are_light(self, module: str, heavy: str) -> None:
@@ -100,11 +101,14 @@ class TestDeclarations:
         assert {"celery >= 5.7", "kombu[redis] >= 5.7", "hiredis >= 3.5"} <= set(required)
 
     def test_what_is_imported_is_required(self) -> None:
-        """Every library that a module imports is among the requirements, or in the extra of the simulator."""
+        """Every library that a module imports is among the requirements, or in an extra that its users know of."""
         options = setup_cfg()
-        lines = options["options"]["install_requires"] + options["options.extras_require"]["simulator"]
+        extras = options["options.extras_require"]
+        lines = options["options"]["install_requires"] + extras["simulator"] + extras["pandas"]
         required = {re.match(r"[\w-]*", line)[0].replace("-", "_") for line in lines.split("\n")}  # type: ignore[index]
-        imported = {name for path in (ROOT / "okws_celery").rglob("*.py") for name in libraries_of(path)}
+        modules = set((ROOT / "okws_celery").rglob("*.py"))
+        modules -= {ROOT / "okws_celery/simulator/pytest_plugin.py"}  # it is pytest that imports it
+        imported = {name for path in modules for name in libraries_of(path)}
         assert {"websocket_client" if name == "websocket" else name for name in imported} <= required
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from okws_celery.calls.options import checked_options, shown_options
+from okws_celery.calls.talk import Pause, Step, Talk
 from okws_celery.errors import DONE, Answer, UnknownOutcome, answer
 from okws_celery.keys import check_name
 from okws_celery.store.registry import Registry
 
-__all__ = ["Opening", "close_now", "wait_until_closed"]
+__all__ = ["Opening", "close_now", "until_closed"]
 
 _POLL_S = 0.02
 
@@ -74,11 +75,11 @@ def close_now(registry: Registry, name: str, ticket: int | None = None) -> str:
     return record.task_id if record is not None else ""
 
 
-def wait_until_closed(registry: Registry, name: str, timeout_s: float) -> Answer:
+def until_closed(registry: Registry, name: str, timeout_s: float) -> Talk[Answer]:
     """The answer to a close, once no living worker holds the session; UnknownOutcome (80014) if that takes too long."""
     end = time.monotonic() + timeout_s
-    while registry.held_by(name):
+    while (yield Step(lambda: registry.held_by(name))):
         if time.monotonic() > end:
             raise UnknownOutcome(f"session {name!r} is marked closed, but its worker has not let go of it yet")
-        time.sleep(_POLL_S)
+        yield Pause(_POLL_S)
     return answer(DONE, f"session {name} is closed")

@@ -144,6 +144,8 @@ def belongs(topic: Topic, field: str, row: str | bytes) -> bool:
         return False
     return all(
         values.get(key) == value
+        # Rows of event contracts do not say of which type they are: their channel has but one.
+        or (key == "instType" and key not in values)
         # Many rows do not carry their family, but every instrument's name begins with it.
         or (key == "instFamily" and not values.get(key) and str(values.get("instId", "")).startswith(value + "-"))
         for key, value in wanted

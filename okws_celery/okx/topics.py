@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from okws_celery.errors import BadCommand
-from okws_celery.okx.catalogue import CATALOGUE, Channel, channel_of
+from okws_celery.okx.catalogue import CATALOGUE, Channel, Kind, channel_of
 
 __all__ = ["Arg", "Topic", "parse_topic", "topic_of"]
 
@@ -42,16 +42,17 @@ class Topic:
         return "system-status" if self.text == "status" else self.text
 
 
-def parse_topic(given: object, *, stored: bool = False) -> Topic:
+def parse_topic(given: object, *, stored: bool = False, partial: bool = False) -> Topic:
     """A topic from v5 text or a v5 arg object; BadCommand (80010) says what is wrong and what is accepted.
 
     `stored` takes the text of a topic that was checked before: a channel that the catalogue does not know is then
-    read back from `channel:key=value`, which from a user would more likely be a slip of the pen.
+    read back from `channel:key=value`, which from a user would more likely be a slip of the pen. `partial` takes a
+    topic of state without the arguments that a subscription needs: all that the channel's topics brought.
     """
     if isinstance(given, Topic):
         return given
     if isinstance(given, Mapping):
-        return _from_arg(given)
+        return _from_arg(given, partial)
     if not isinstance(given, str):
         raise BadCommand(f"topic {given!r}: {_ACCEPTED} is accepted")
     name, colon, rest = given.strip().partition(":")
@@ -64,13 +65,13 @@ def parse_topic(given: object, *, stored: bool = False) -> Topic:
         raise BadCommand(f"topic {given!r}: no channel {name!r} is known; {_near(name)}")
     if colon and not rest:
         raise BadCommand(f"topic {given!r}: nothing stands after the colon")
-    return topic_of(channel, _arguments(given, channel, rest))
+    return topic_of(channel, _arguments(given, channel, rest), partial)
 
 
-def topic_of(channel: Channel, arguments: Mapping[str, str]) -> Topic:
+def topic_of(channel: Channel, arguments: Mapping[str, str], partial: bool = False) -> Topic:
     """The topic of a channel and its argument values, checked against the catalogue."""
     missing = [key for key in channel.required if not arguments.get(key)]
-    if missing:
+    if missing and not (partial and channel.kind is Kind.STATE):
         raise BadCommand(f"topic {channel.name!r}: {', '.join(missing)} missing; {_takes(channel)}")
     for key, value in arguments.items():
         if channel.known and key not in channel.arg_keys:
@@ -84,7 +85,7 @@ def topic_of(channel: Channel, arguments: Mapping[str, str]) -> Topic:
     return Topic(_text(channel, arguments), channel, arg)
 
 
-def _from_arg(given: Mapping[object, object]) -> Topic:
+def _from_arg(given: Mapping[object, object], partial: bool) -> Topic:
     name = given.get("channel")
     if not isinstance(name, str) or not _CHANNEL.fullmatch(name):
         raise BadCommand(f"topic {dict(given)!r}: 'channel' must be a channel's name; {_ACCEPTED} is accepted")
@@ -98,7 +99,7 @@ def _from_arg(given: Mapping[object, object]) -> Topic:
             raise BadCommand(f"topic {dict(given)!r}: keys are letters and values are text, as OKX takes them")
         if value:
             arguments[key] = value
-    return topic_of(channel_of(name), arguments)
+    return topic_of(channel_of(name), arguments, partial)
 
 
 def _arguments(given: str, channel: Channel, rest: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from okws_celery.okx.endpoints import check_proxy
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
-__all__ = ["CONNECT_S", "Connector"]
+__all__ = ["CONNECT_S", "Connector", "open_websocket"]
 
 CONNECT_S = 10.0
 """How long a connection may take, s, after its turn has come."""
@@ -41,15 +41,7 @@ class Connector:
         self._wait_for_turn(urlsplit(url).netloc)
         if not begin():
             raise ConnectionAbortedError("not wanted any more")
-        options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
-        if url.startswith("wss:"):
-            context = ssl.create_default_context()
-            if self.ca_file:
-                context.load_verify_locations(self.ca_file)
-            options["sslopt"] = {"context": context}
-        if self.proxy:
-            options |= _proxy_options(self.proxy)
-        return websocket.create_connection(url, **options)
+        return open_websocket(url, self.proxy, self.ca_file)
 
     def _wait_for_turn(self, host: str) -> None:
         try:
@@ -57,6 +49,19 @@ class Connector:
         except redis.RedisError as problem:
             _log.debug("no pacing of connections, Redis does not answer: %s", problem)
             time.sleep(1.0)
+
+
+def open_websocket(url: str, proxy: str = "", ca_file: str = "") -> websocket.WebSocket:
+    """A connected WebSocket, or what websocket-client, ssl or the operating system raises."""
+    options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
+    if url.startswith("wss:"):
+        context = ssl.create_default_context()
+        if ca_file:
+            context.load_verify_locations(ca_file)
+        options["sslopt"] = {"context": context}
+    if proxy:
+        options |= _proxy_options(proxy)
+    return websocket.create_connection(url, **options)
 
 
 def _proxy_options(proxy: str) -> dict[str, Any]:

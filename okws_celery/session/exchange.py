@@ -18,7 +18,7 @@ from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import Credentials
-from okws_celery.okx.messages import BadMessage, Event, Push, decode
+from okws_celery.okx.messages import BadMessage, Event, Push, Reply, decode
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.board import Board, Entry
 from okws_celery.session.clock import Clock
@@ -31,10 +31,12 @@ from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.parked import Parked
 from okws_celery.session.refill import Refill
 from okws_celery.session.rest_client import RestClient
+from okws_celery.session.sender import Sender
 from okws_celery.session.subscriptions import Change, State
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.store.batch import Batch
+from okws_celery.store.registry import Command
 
 __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
@@ -74,6 +76,7 @@ class Exchange:
         mailbox: Mailbox,
         clock: Clock,
         owner: Owner,
+        sender: Sender,
         rest: RestClient,
         candles: int,
     ) -> None:
@@ -88,6 +91,7 @@ class Exchange:
         self._mailbox = mailbox
         self._clock = clock
         self._owner = owner
+        self._sender = sender
         self._links = Links(name, endpoints, board)
         self._rest = rest
         self._logins = Logins(name, credentials, rest, mailbox, clock, owner)
@@ -150,6 +154,12 @@ class Exchange:
                 subscriptions.want(topic.arg, self._clock.now)
                 self._refill.joined(entry)
 
+    def send(self, command: Command) -> None:
+        """Carry out an op on the link that it belongs to, which is opened and logged in for it."""
+        path = self._sender.accept(command)
+        if path:
+            self._links.of(path).wants_login = True
+
     def fetch_again(self) -> None:
         """Redis was emptied on purpose: ask REST anew for what the topics begin with."""
         self._refill.again()
@@ -180,15 +190,12 @@ class Exchange:
     @property
     def settled(self) -> bool:
         """Whether no answer and no connection is waited for."""
-        return (
-            not self._first_push
-            and self._refill.settled
-            and all(
-                link.subscriptions.settled
-                and link.state in (LinkState.UP, LinkState.CLOSED)
-                and not link.due(self._clock.now)
-                for link in self._links.current()
-            )
+        waiting = bool(self._first_push or self._sender) or not self._refill.settled
+        return not waiting and all(
+            link.subscriptions.settled
+            and link.state in (LinkState.UP, LinkState.CLOSED)
+            and not link.due(self._clock.now)
+            for link in self._links.current()
         )
 
     def counters(self) -> dict[str, dict[str, Any]]:
@@ -225,11 +232,15 @@ class Exchange:
         for link in self._links.every():
             try:
                 link.tick(self._clock.now)
+                if link.wants_write and self._sender.overdue(link):
+                    # What still waits on our side must not go out after its deadline.
+                    raise LinkLost("the exchange does not read what we send")
             except LinkLost as problem:
                 self._lost(link, str(problem))
             self._apply(link, link.subscriptions.overdue(self._clock.now))
-            if link.idle(self._clock.now):
+            if link.idle(self._clock.now) and not self._sender.busy(link):
                 link.close("nothing is subscribed", self._clock.now)
+        self._sender.tick()
         for entry in self._board.silent(self._batch, self._clock.ms):
             link = self._links.of(entry.topic.channel.path)
             if link.subscriptions.state(entry.topic.arg) is State.LIVE:
@@ -239,15 +250,17 @@ class Exchange:
         """Connect, log in and send requests where that is due."""
         for link in self._links.current():
             try:
-                if link.due(self._clock.now):
+                if link.due(self._clock.now, self._sender.waiting(link.path)):
                     self._connect(link)
                 if link.state is LinkState.UP:
                     self._drive(link)
             except LinkLost as problem:
                 self._lost(link, str(problem))
+        if self._sender:
+            self._send_ops()
         self._refill.drive()
         self._settle_subscribed()
-        for link, changes in self._links.leave_replaced(self._clock.now):
+        for link, changes in self._links.leave_replaced(self._clock.now, self._sender.busy):
             self._apply(link, changes, "the exchange closes the connection")
 
     def _settle_subscribed(self) -> None:
@@ -266,6 +279,15 @@ class Exchange:
             for request in link.subscriptions.requests(self._clock.now):
                 _log.debug("session %s, /%s: sends %s", self._name, link.path, request)
                 link.send(request)
+
+    def _send_ops(self) -> None:
+        # While a link is being replaced, the old one still takes them.
+        for link in self._links.every():
+            try:
+                if link.state is LinkState.UP and link.logged_in and self._sender.waiting(link.path):
+                    self._sender.serve(link)
+            except LinkLost as problem:
+                self._lost(link, str(problem))
 
     # -- links
 
@@ -307,6 +329,7 @@ class Exchange:
         # What we left ourselves has not broken off.
         changes = [change for change in link.subscriptions.link_down() if not left or change.kind == "gone"]
         self._apply(link, changes, reason)
+        self._sender.lost(link)
 
     def _ready(self, link: Link, mask: int) -> None:
         try:
@@ -321,11 +344,18 @@ class Exchange:
     # -- messages
 
     def _frame(self, link: Link, frame: bytes) -> None:
-        if link.state is LinkState.CLOSING and not self._links.retiring(link):
-            return  # of one that is replaced, what was under way before the other was subscribed is still news
+        # Of one that is replaced, what was under way before the other was subscribed is still news.
+        left = link.state is LinkState.CLOSING and not self._links.retiring(link)
+        if left and not self._sender.busy(link):
+            return
         try:
             message = decode(frame)
-            if type(message) is Push:
+            if type(message) is Reply:
+                if not self._sender.replied(link, message):
+                    self._count("the reply to an op for which nobody waits")
+            elif left:
+                pass
+            elif type(message) is Push:
                 broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
                 if broken is not None:
                     self._renew(link, broken)
@@ -333,8 +363,6 @@ class Exchange:
                     self._try_again(self._parked.heard(message))
             elif type(message) is Event:
                 self._event(link, message, frame)
-            else:
-                self._count("the reply to an op that was not sent")
         except (BadMessage, BadPush) as problem:
             self._count(f"{type(problem).__name__}: {problem}")
         except LinkLost:
@@ -363,6 +391,8 @@ class Exchange:
             event = msgspec.structs.replace(event, text=self._credentials.masked(event.text))
             frame = self._credentials.masked(frame.decode(errors="replace")).encode()
         _log.debug("session %s, /%s: hears %r", self._name, link.path, frame)
+        if event.kind == "error" and self._sender.refused(link, event, frame):
+            return
         match event.kind:
             case "subscribe" | "unsubscribe" if event.arg is not None:
                 arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))

@@ -168,9 +168,9 @@ class Link:
 
     # -- connecting
 
-    def due(self, now: float) -> bool:
-        """Whether a helper should connect now."""
-        return self.state is LinkState.CLOSED and self.needed and now >= self.not_before
+    def due(self, now: float, asked_for: bool = False) -> bool:
+        """Whether a helper should connect now; `asked_for` by an op, though nothing is subscribed."""
+        return self.state is LinkState.CLOSED and (self.needed or asked_for) and now >= self.not_before
 
     def connecting(self) -> int:
         """A helper waits for its turn to connect; the number of its attempt."""

@@ -6,6 +6,8 @@ subscribed, and the first is left when the second has everything, so that reader
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.session.board import Board
@@ -65,15 +67,18 @@ class Links:
             following.subscriptions.want(arg, now)
         self._retiring[link] = now + _REPLACE_S
 
-    def leave_replaced(self, now: float) -> list[tuple[Link, list[Change]]]:
-        """Leave the links that are replaced by now, or were not in time; the latter, with what breaks off with them."""
+    def leave_replaced(self, now: float, busy: Callable[[Link], bool]) -> list[tuple[Link, list[Change]]]:
+        """Leave the links that are replaced by now, or were not in time; the latter, with what breaks off with them.
+
+        One on which the reply to an op is awaited (`busy`) may take a little longer.
+        """
         broken: list[tuple[Link, list[Change]]] = []
         for link, until in list(self._retiring.items()):
             if not link.connected:
                 del self._retiring[link]
             elif link.state is LinkState.CLOSING:
                 continue
-            elif self._replaced(link):
+            elif self._replaced(link) and not busy(link):
                 self._board.replaced(link.serial, self._by_path[link.path].serial)
                 link.close("replaced", now)
             elif now >= until:

@@ -47,6 +47,8 @@ class RestClient:
     ) -> None:
         self.offset_s = 0.0
         """By how much the exchange's clock was ahead of ours when it was last measured, s; 0 before."""
+        self.measured = False
+        """Whether it was measured at all."""
         self._registry = registry
         self._endpoints = endpoints
         self._credentials = credentials
@@ -85,6 +87,7 @@ class RestClient:
             raise RestError(f"REST at {self._endpoints.rest_url}: its time was not understood") from None
         # The answer says the time of its middle, as far as we know.
         self.offset_s = server_s - (at + took_s / 2)
+        self.measured = True
         return self.offset_s
 
     def close(self) -> None:

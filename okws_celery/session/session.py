@@ -30,6 +30,7 @@ from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
+from okws_celery.session.sender import Sender
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
@@ -100,7 +101,8 @@ class Session:
         self._selector = selectors.DefaultSelector()
         self._registered: dict[int, Watch] = {}
         limits = Limits(settings.book_depth, settings.max_rows, settings.max_log)
-        self._board = Board(self._data, options.get("publish") or settings.publish, limits)
+        self._publish = options.get("publish") or settings.publish
+        self._board = Board(self._data, self._publish, limits)
         self._waiters = Waiters(self._keys)
         self._desired = Desired(
             self._keys, registry.shared, plan.record, self._topics_wanted, self._command, self._registry_says
@@ -112,6 +114,10 @@ class Session:
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
         endpoints = settings.endpoints(options)
+        rest = RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file)
+        self._sender = Sender(
+            plan.name, plan.credentials is not None, rest, self._waiters, self._batch, self._mailbox, self._clock
+        )
         self._exchange = Exchange(
             name=plan.name,
             endpoints=endpoints,
@@ -124,7 +130,8 @@ class Session:
             mailbox=self._mailbox,
             clock=self._clock,
             owner=self,
-            rest=RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file),
+            sender=self._sender,
+            rest=rest,
             candles=min(settings.backfill, settings.max_rows),
         )
         self._next_tick = 0.0
@@ -282,6 +289,7 @@ class Session:
             "status": self._status,
             "started": self._started_ms,
             "generation": self._plan.record.generation,
+            "publish": self._publish,
             "links": self._exchange.counters(),
             "topics": dict(Counter(entry.state for entry in self._board)),
             "pushes": self._board.pushes,
@@ -376,6 +384,8 @@ class Session:
                     elif not self._exchange.leaving(text):
                         said = answer(DONE, f"unsubscribed {text}")
                         self._waiters.settle(self._batch, text, "unsubscribe", said)
+            case "send":
+                self._exchange.send(command)
             case "close":
                 self._close_ids.append(command.id)
                 self._end(Ending.CLOSED)
@@ -466,7 +476,9 @@ class Session:
                 self._board.broken(batch, entry.topic.arg, "the worker was stopped", self._clock.ms)
             self._board.write_seen(batch)
             self._set_status("DISCONNECTED")
-            self._waiters.settle_all(batch, answer(NO_SESSION, f"session {name}: its worker was stopped"))
+            said = answer(NO_SESSION, f"the worker of session {name} was stopped")
+            self._waiters.settle_all(batch, said)
+            self._sender.end(said)
             return
         if ending is Ending.REFUSED:
             code, text, hint = self._refusal
@@ -484,5 +496,6 @@ class Session:
         self._board.end(batch)
         self._answer_open(said)
         self._waiters.settle_all(batch, said)
+        self._sender.end(said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))

@@ -14,9 +14,11 @@ from okws_celery.simulator.trading.ledger import Ledger
 from okws_celery.simulator.trading.prices import Prices
 from okws_celery.simulator.trading.trader import Habits, Trader
 
-__all__ = ["DEFAULT_KEY", "Account", "AccountSetup", "Accounts", "parse_account", "parse_key"]
+__all__ = ["DEFAULT_KEY", "DEMO_KEY", "Account", "AccountSetup", "Accounts", "parse_account", "parse_key"]
 
 DEFAULT_KEY = Credentials("demo", "demo-secret", "demo-pass")
+DEMO_KEY = Credentials("paper", "paper-secret", "paper-pass")
+"""The key of the demo environment, which OKX calls paper trading."""
 _DEFAULT_BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(10), "ETH": Decimal(100)}
 _FIRST_UID = 446_556_100_000_000_000
 _SETUP_KEYS = {
@@ -51,20 +53,30 @@ class Account:
     uid: str
     vip: int
     trader: Trader
+    demo: bool = False
+    """Whether its key belongs to the demo environment (PROTOCOL 1.1)."""
 
 
 class Accounts:
     """Accounts by API key. `begin_ms` is the moment from which their ids count."""
 
-    def __init__(self, setups: Iterable[Credentials | AccountSetup], prices: Prices, begin_ms: int) -> None:
+    def __init__(
+        self,
+        setups: Iterable[Credentials | AccountSetup],
+        prices: Prices,
+        begin_ms: int,
+        demo_setups: Iterable[Credentials | AccountSetup] = (),
+    ) -> None:
         ids = itertools.count(begin_ms * 1_000_000)
         self._by_key: dict[str, Account] = {}
-        for number, given in enumerate(setups):
+        every = [*((False, given) for given in setups), *((True, given) for given in demo_setups)]
+        for number, (demo, given) in enumerate(every):
             setup = given if isinstance(given, AccountSetup) else AccountSetup(given)
             habits = Habits(setup.level, setup.hedged, setup.duplicates, setup.late_close, setup.page_rows)
             ledger = Ledger(setup.balances, begin_ms)
             trader = Trader(ledger, prices, lambda: str(next(ids)), vip=setup.vip, habits=habits)
-            self._by_key[setup.key.api_key] = Account(setup.key, str(_FIRST_UID + number), setup.vip, trader)
+            account = Account(setup.key, str(_FIRST_UID + number), setup.vip, trader, demo)
+            self._by_key.setdefault(setup.key.api_key, account)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._by_key.values())
@@ -72,6 +84,11 @@ class Accounts:
     def find(self, api_key: str) -> Account | None:
         """The account of an API key."""
         return self._by_key.get(api_key)
+
+    def delete(self, api_key: str) -> None:
+        """A key is one no more; all of them if none is named."""
+        for one in [api_key] if api_key else list(self._by_key):
+            self._by_key.pop(one, None)
 
 
 def parse_key(text: str) -> Credentials:

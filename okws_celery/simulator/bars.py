@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["bar_bounds"]
+__all__ = ["DAY_MS", "HOUR_MS", "MINUTE_MS", "bar_bounds"]
 
 _SECOND = 1000
-_MINUTE = 60 * _SECOND
-_HOUR = 60 * _MINUTE
-_DAY = 24 * _HOUR
-_UNIT_MS = {"s": _SECOND, "m": _MINUTE, "H": _HOUR, "D": _DAY}
-_EAST_8 = 8 * _HOUR
-_MONDAY = 4 * _DAY  # the epoch was a Thursday: weeks begin four days after it
+MINUTE_MS = 60 * _SECOND
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+_UNIT_MS = {"s": _SECOND, "m": MINUTE_MS, "H": HOUR_MS, "D": DAY_MS}
+_EAST_8 = 8 * HOUR_MS
+_MONDAY = 4 * DAY_MS  # the epoch was a Thursday: weeks begin four days after it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,8 +25,8 @@ def bar_bounds(bar: str, ts_ms: int) -> tuple[int, int]:
     if unit == "M":
         begin, end = _months(local, count)
     elif unit == "W":
-        begin = (local - _MONDAY) // (7 * _DAY) * 7 * _DAY + _MONDAY
-        end = begin + 7 * _DAY
+        begin = (local - _MONDAY) // (7 * DAY_MS) * 7 * DAY_MS + _MONDAY
+        end = begin + 7 * DAY_MS
     else:
         size = count * _UNIT_MS[unit]
         begin = local // size * size

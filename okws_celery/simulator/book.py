@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left, insort
 
-from okws_celery.simulator.instruments import Instrument
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.numbers import decimal_text
 
 __all__ = ["DEPTH", "Level", "OrderBook", "Side", "Window"]

@@ -1,19 +1,37 @@
-"""What the market says on each public channel: the shape of its pushes and when they are due (PROTOCOL 5.1 and 6)."""
+"""The channels of the market, one line each: of what they tell, for which kinds of instrument, and how (PROTOCOL 5)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from okws_celery.okx.catalogue import BARS
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.book_streams import FullBook, MergedBook
-from okws_celery.simulator.candles import Candle
-from okws_celery.simulator.market import Engine
-from okws_celery.simulator.numbers import decimal_text
+from okws_celery.simulator.book_streams import FullBook, MergedBook, rpi_rows, spread_rows
+from okws_celery.simulator.candle import Candle
+from okws_celery.simulator.candle_streams import CandleStream, MarkCandleStream
+from okws_celery.simulator.instruments_stream import InstrumentsStream
+from okws_celery.simulator.option_streams import OptionTradesStream, SummaryStream
+from okws_celery.simulator.seldom import SeldomStream
+from okws_celery.simulator.seldom_rows import (
+    adl_warning,
+    block_ticker,
+    block_trade,
+    calendar,
+    call_auction,
+    estimated_price,
+    event_market,
+    liquidation,
+    maintenance,
+    structured_block_trade,
+)
+from okws_celery.simulator.spread_streams import SpreadTickerStream, SpreadTradesStream
 from okws_celery.simulator.stream import Stream
+from okws_celery.simulator.tickers import TickerStream, TradesAllStream, TradesStream
 from okws_celery.simulator.value_streams import (
     Value,
-    ValueCandle,
     funding_rate,
     index_ticker,
     mark_price,
@@ -21,139 +39,74 @@ from okws_celery.simulator.value_streams import (
     price_limit,
 )
 
-__all__ = ["stream_of", "ticker_text"]
+__all__ = ["CHANNELS", "Line"]
 
 
-class _Ticker(Stream):
-    every_ms = 100
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One channel. `of` says of what it tells, and so what its stream is given.
 
-    def begin(self) -> None:
-        self._seen = self._mark()
+    instrument, index, spread: the engine of what `instId` or `sprdId` names. options: that of each option of `instId`
+    or `instFamily`, a stream each. market: the pulse of the whole market. `inst_types` are those it exists for.
+    """
 
-    def opening(self) -> str:
-        return self._push(ticker_text(self.engine))
-
-    def news(self, ts_ms: int) -> Iterator[str]:
-        mark = self._mark()
-        if mark != self._seen:
-            self._seen = mark
-            yield self.opening()
-
-    def _mark(self) -> tuple[object, ...]:
-        book = self.engine.book
-        bid, ask = book.bids.best, book.asks.best
-        last = self.engine.recent[-1].trade_id if self.engine.recent else 0
-        return bid, book.bids.levels[bid], ask, book.asks.levels[ask], last
+    of: str
+    inst_types: frozenset[str]
+    make: Callable[[Arg, Any], Stream]
 
 
-class _Trades(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:
-        one = self.one
-        for trade in self.engine.trades:
-            yield self._push(
-                f'{{"instId":"{one.inst_id}","tradeId":"{trade.trade_id}"'
-                f',"px":"{decimal_text(trade.price, one.tick_decimals)}"'
-                f',"sz":"{decimal_text(trade.lots, one.lot_decimals)}","side":"{trade.side}","ts":"{trade.ts_ms}"'
-                f',"count":"{len(trade.parts)}","source":"0","seqId":{trade.seq_id}}}'
-            )
+_TRADED = "SPOT SWAP FUTURES OPTION EVENTS"
+_CONTRACTS = "SWAP FUTURES OPTION EVENTS"
+_BLOCKS = "SPOT SWAP FUTURES OPTION"
+_LEVERED = "MARGIN SWAP FUTURES OPTION ANY"
+_ALL = "SPOT MARGIN SWAP FUTURES OPTION EVENTS ANY"
+_SECOND, _MINUTE = 1000, 60_000
 
+# fmt: off
+_ROWS: list[tuple[str, str, str, Callable[[Arg, Any], Stream]]] = [
+    ("tickers",              "instrument", _TRADED,    TickerStream),
+    ("trades",               "instrument", _TRADED,    TradesStream),
+    ("trades-all",           "instrument", _TRADED,    TradesAllStream),
+    ("bbo-tbt",              "instrument", _TRADED,    partial(FullBook, depth=1, every_ms=0)),
+    ("books5",               "instrument", _TRADED,    partial(FullBook, depth=5, every_ms=100)),
+    ("books",                "instrument", _TRADED,    partial(MergedBook, depth=400, every_ms=100)),
+    ("books-rpi",            "instrument", _TRADED,    partial(MergedBook, depth=400, every_ms=100, columns=rpi_rows, checksum="")),
+    ("books-elp",            "instrument", _TRADED,    partial(MergedBook, depth=400, every_ms=100, columns=rpi_rows, checksum="")),
+    ("books-l2-tbt",         "instrument", _TRADED,    partial(MergedBook, depth=400, every_ms=0)),
+    ("books50-l2-tbt",       "instrument", _TRADED,    partial(MergedBook, depth=50, every_ms=0)),
+    ("mark-price",           "instrument", _TRADED,    partial(Value, row=mark_price, every_ms=200, quiet_ms=10 * _SECOND)),
+    ("open-interest",        "instrument", _CONTRACTS, partial(Value, row=open_interest, every_ms=3 * _SECOND, quiet_ms=0)),
+    ("funding-rate",         "instrument", "SWAP",     partial(Value, row=funding_rate, every_ms=_MINUTE, quiet_ms=_MINUTE)),
+    ("price-limit",          "instrument", _TRADED,    partial(Value, row=price_limit, every_ms=200, quiet_ms=0)),
+    ("call-auction-details", "instrument", "SPOT",     partial(SeldomStream, rows=call_auction, every_ms=10 * _MINUTE, pushes=11)),
+    ("block-tickers",        "instrument", _BLOCKS,    partial(SeldomStream, rows=block_ticker, every_ms=5 * _MINUTE)),
+    ("public-block-trades",  "instrument", _BLOCKS,    partial(SeldomStream, rows=block_trade, every_ms=2 * _MINUTE)),
+    ("index-tickers",        "index",      "INDEX",    partial(Value, row=index_ticker, every_ms=100, quiet_ms=_MINUTE)),
+    ("option-trades",        "options",    "OPTION",   OptionTradesStream),
+    ("opt-summary",          "market",     "",         SummaryStream),
+    ("instruments",          "market",     _ALL,       InstrumentsStream),
+    ("event-contract-markets", "market",   "EVENTS",   partial(SeldomStream, rows=event_market, every_ms=_MINUTE)),
+    ("liquidation-orders",   "market",     _LEVERED,   partial(SeldomStream, rows=liquidation, every_ms=20 * _SECOND)),
+    ("adl-warning",          "market",     _LEVERED,   partial(SeldomStream, rows=adl_warning, every_ms=5 * _MINUTE, pushes=8)),
+    ("estimated-price",      "market",     "FUTURES OPTION EVENTS", partial(SeldomStream, rows=estimated_price, every_ms=200)),
+    ("status",               "market",     "",         partial(SeldomStream, rows=maintenance, every_ms=60 * _MINUTE, pushes=21, opens=True)),
+    ("public-struc-block-trades", "market", "",        partial(SeldomStream, rows=structured_block_trade, every_ms=2 * _MINUTE)),
+    ("economic-calendar",    "market",     "",         partial(SeldomStream, rows=calendar, every_ms=_MINUTE)),
+    ("sprd-tickers",         "spread",     "SPREAD",   SpreadTickerStream),
+    ("sprd-public-trades",   "spread",     "SPREAD",   SpreadTradesStream),
+    ("sprd-bbo-tbt",         "spread",     "SPREAD",   partial(FullBook, depth=1, every_ms=0, columns=spread_rows)),
+    ("sprd-books5",          "spread",     "SPREAD",   partial(FullBook, depth=5, every_ms=100, columns=spread_rows)),
+    ("sprd-books-l2-tbt",    "spread",     "SPREAD",   partial(MergedBook, depth=400, every_ms=0, columns=spread_rows, checksum="real")),
+]
+_BARS: list[tuple[str, str, str, Callable[[Arg, Any], Stream]]] = [
+    ("candle",            "instrument", _TRADED,    partial(CandleStream, row=Candle.row)),
+    ("mark-price-candle", "instrument", _TRADED,    partial(MarkCandleStream, row=Candle.value_row)),
+    ("index-candle",      "index",      "INDEX",    partial(CandleStream, row=Candle.value_row)),
+    ("sprd-candle",       "spread",     "SPREAD",   partial(CandleStream, row=Candle.spread_row)),
+]
+# fmt: on
 
-class _TradesAll(Stream):
-    def news(self, ts_ms: int) -> Iterator[str]:
-        one = self.one
-        for trade in self.engine.trades:
-            price = decimal_text(trade.price, one.tick_decimals)
-            first = trade.trade_id - len(trade.parts) + 1
-            for index, lots in enumerate(trade.parts):
-                yield self._push(
-                    f'{{"instId":"{one.inst_id}","tradeId":"{first + index}","px":"{price}"'
-                    f',"sz":"{decimal_text(lots, one.lot_decimals)}","side":"{trade.side}"'
-                    f',"source":"0","ts":"{trade.ts_ms}"}}'
-                )
-
-
-class _Candle(Stream):
-    every_ms = 1000
-
-    def __init__(self, arg: Arg, engine: Engine) -> None:
-        super().__init__(arg, engine)
-        self._bar = self.name.removeprefix("candle")
-
-    def begin(self) -> None:
-        self._seen = self._mark()
-
-    def opening(self) -> str:
-        return self._row(self.engine.candles.open[self._bar], confirmed=False)
-
-    def after(self, ts_ms: int) -> Iterator[str]:
-        for bar, candle in self.engine.closed:
-            if bar == self._bar:
-                self._pushed_ms = ts_ms
-                yield self._row(candle, confirmed=True)
-        yield from super().after(ts_ms)
-
-    def news(self, ts_ms: int) -> Iterator[str]:
-        mark = self._mark()
-        if mark != self._seen:
-            self._seen = mark
-            yield self.opening()
-
-    def _row(self, candle: Candle, *, confirmed: bool) -> str:
-        return self._push(json.dumps(candle.row(self.one, confirmed=confirmed), separators=(",", ":")))
-
-    def _mark(self) -> tuple[int, int]:
-        candle = self.engine.candles.open[self._bar]
-        return candle.begin, candle.lots
-
-
-def stream_of(arg: Arg, engine: Engine) -> Stream | None:
-    """The stream of an argument; None for a channel on which this market never has anything to say."""
-    name = dict(arg)["channel"]
-    if name.startswith("candle"):
-        return _Candle(arg, engine)
-    if name.startswith(("mark-price-candle", "index-candle")):
-        return ValueCandle(arg, engine)
-    make = _STREAMS.get(name)
-    return make(arg, engine) if make else None
-
-
-def ticker_text(engine: Engine) -> str:
-    """The ticker's object (PROTOCOL 5.1)."""
-    one, book, candles = engine.one, engine.book, engine.candles
-    decimals, lot = one.tick_decimals, one.lot_decimals
-    bid, ask = book.bids.best, book.asks.best
-    lots, turnover = candles.volume_24h()
-    if one.is_spot:
-        in_currency = decimal_text(turnover, decimals + lot)
-    else:
-        in_currency = decimal_text(lots * one.ct_units, lot + one.ct_decimals)
-    return (
-        f'{{"instType":"{one.inst_type}","instId":"{one.inst_id}","last":"{decimal_text(engine.last, decimals)}"'
-        f',"lastSz":"{decimal_text(engine.last_lots, lot)}","askPx":"{decimal_text(ask, decimals)}"'
-        f',"askSz":"{decimal_text(book.asks.levels[ask][0], lot)}","bidPx":"{decimal_text(bid, decimals)}"'
-        f',"bidSz":"{decimal_text(book.bids.levels[bid][0], lot)}"'
-        f',"open24h":"{decimal_text(candles.open_24h, decimals)}"'
-        f',"high24h":"{decimal_text(candles.high_24h, decimals)}","low24h":"{decimal_text(candles.low_24h, decimals)}"'
-        f',"sodUtc0":"{decimal_text(candles.open["1Dutc"].open, decimals)}"'
-        f',"sodUtc8":"{decimal_text(candles.open["1D"].open, decimals)}","volCcy24h":"{in_currency}"'
-        f',"vol24h":"{decimal_text(lots, lot)}","ts":"{engine.at_ms}"}}'
-    )
-
-
-_STREAMS: dict[str, Callable[[Arg, Engine], Stream]] = {
-    "tickers": _Ticker,
-    "trades": _Trades,
-    "trades-all": _TradesAll,
-    "bbo-tbt": lambda arg, engine: FullBook(arg, engine, 1, 0),
-    "books5": lambda arg, engine: FullBook(arg, engine, 5, 100),
-    "books": lambda arg, engine: MergedBook(arg, engine, 400, 100),
-    "books-rpi": lambda arg, engine: MergedBook(arg, engine, 400, 100),
-    "books-elp": lambda arg, engine: MergedBook(arg, engine, 400, 100),
-    "books-l2-tbt": lambda arg, engine: MergedBook(arg, engine, 400, 0),
-    "books50-l2-tbt": lambda arg, engine: MergedBook(arg, engine, 50, 0),
-    "mark-price": lambda arg, engine: Value(arg, engine, mark_price, 200, 10_000),
-    "index-tickers": lambda arg, engine: Value(arg, engine, index_ticker, 100, 60_000),
-    "open-interest": lambda arg, engine: Value(arg, engine, open_interest, 3000, 0),
-    "funding-rate": lambda arg, engine: Value(arg, engine, funding_rate, 60_000, 60_000),
-    "price-limit": lambda arg, engine: Value(arg, engine, price_limit, 200, 0),
+CHANNELS: dict[str, Line] = {
+    name: Line(of, frozenset(types.split()), make)
+    for name, of, types, make in [*_ROWS, *((row[0] + bar, *row[1:]) for row in _BARS for bar in BARS)]
 }

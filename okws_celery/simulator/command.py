@@ -1,4 +1,7 @@
-"""`okws simulator`: serve a simulated exchange until SIGINT or SIGTERM, and say where it listens."""
+"""`okws simulator`: serve a simulated exchange until SIGINT or SIGTERM, and say where it listens.
+
+With an action (`okws simulator fault ...`) it speaks to one that runs already.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import asyncio
 import json
 import signal
 import sys
+from typing import Any
 
-from okws_celery.errors import OkwsError
-from okws_celery.simulator.accounts import DEFAULT_KEY, parse_key
+from okws_celery.errors import BadCommand, OkwsError
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
+from okws_celery.simulator.control_command import add_actions, run_action
+from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
 from okws_celery.simulator.needs import needed
 from okws_celery.simulator.replay import parse_pace
 
@@ -24,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-limits", action="store_true", help="do not limit requests and new connections")
     parser.add_argument("--replay", metavar="FILE", default="", help="play a recorded session (replay.jsonl)")
     parser.add_argument("--pace", default="recorded", help="of a replay: recorded, max or a factor (recorded)")
+    parser.add_argument("--loop", action="store_true", help="play it again and again")
+    parser.add_argument("--load", metavar="RATE", type=float, help="load mode: messages a second, 0 for bursts only")
+    parser.add_argument("--mix", metavar="CHANNEL=SHARE,...", help="of the load (tickers=70,trades=30)")
+    parser.add_argument("--instruments", metavar="N", type=int, help="of the load: L0001-USDT and on (100)")
     parser.add_argument("--speed", type=float, default=1.0, help="how many times faster the market's time runs (1)")
     parser.add_argument("--cert", metavar="PEM", default="", help="serve over TLS with this certificate")
     parser.add_argument("--key", metavar="PEM", default="", help="private key of the certificate")
@@ -33,15 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="an account; may be given again (demo:demo-secret:demo-pass)",
     )
+    parser.add_argument("--demo", action="store_true", help="be the demo environment: other keys, other codes")
+    parser.add_argument(
+        "--demo-key",
+        metavar="KEY:SECRET:PASSPHRASE",
+        action="append",
+        help="an account of the demo environment; may be given again (paper:paper-secret:paper-pass)",
+    )
+    parser.add_argument("--checksums", action="store_true", help="fill the checksums of books, which OKX leaves 0")
+    parser.add_argument("--no-deflate", action="store_true", help="do not agree to permessage-deflate")
+    parser.add_argument("--idle", metavar="S", type=float, default=30.0, help="seconds of silence before 4004 (30)")
+    parser.add_argument("--login-closes", action="store_true", help="close with 4001 after a refused login")
+    parser.add_argument("--most-on-one", metavar="N", type=int, default=0, help="subscriptions on a connection (4009)")
+    parser.add_argument("--most-in-all", metavar="N", type=int, default=0, help="subscriptions in all (4008)")
+    add_actions(parser)
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Serve; gives the exit status: 0 after a signal, 2 with one line on standard error if it cannot begin."""
+    """Serve, or do an action; gives the exit status, with one line on standard error if it is not 0.
+
+    0: a signal ended it, or the action is done. 1: no simulator answers. 2: it cannot begin as it was asked to.
+    """
     try:
-        return asyncio.run(_serve(namespace))
+        return run_action(namespace) if namespace.action else asyncio.run(_serve(namespace))
     except (OkwsError, ImportError) as problem:
         print(f"okws simulator: {problem}", file=sys.stderr)
-        return 2
+        return 1 if namespace.action and not isinstance(problem, BadCommand) else 2
     except KeyboardInterrupt:
         return 0
 
@@ -61,13 +88,27 @@ async def _serve(given: argparse.Namespace) -> int:
         raise OkwsError("--cert and --key belong together: give both or none")
     if not 0 < given.speed <= 1000:
         raise OkwsError(f"--speed {given.speed:g}: a factor above 0 and up to 1000 is accepted")
+    if given.load is None and (given.mix or given.instruments):
+        raise OkwsError("--mix and --instruments belong to --load RATE")
+    if given.idle <= 0 or given.most_on_one < 0 or given.most_in_all < 0:
+        raise OkwsError("--idle takes seconds above 0; --most-on-one and --most-in-all a number from 0")
     options = Options(
         seed=given.seed,
         limits=not given.no_limits,
         replay=given.replay,
         pace=parse_pace(given.pace),
+        loop=given.loop,
+        load=_plan(given),
         speed=given.speed,
         api_keys=tuple(parse_key(text) for text in given.api_key) if given.api_key else (DEFAULT_KEY,),
+        demo_keys=tuple(parse_key(text) for text in given.demo_key) if given.demo_key else (DEMO_KEY,),
+        demo=given.demo,
+        checksums=given.checksums,
+        deflate=not given.no_deflate,
+        idle_s=given.idle,
+        login_closes=given.login_closes,
+        most_on_one=given.most_on_one,
+        most_in_all=given.most_in_all,
     )
     server = Server(options, given.host, given.port, (given.cert, given.key) if given.cert else None)
     end = asyncio.Event()
@@ -79,6 +120,17 @@ async def _serve(given: argparse.Namespace) -> int:
     await end.wait()
     await server.stop()
     return 0
+
+
+def _plan(given: argparse.Namespace) -> LoadPlan | None:
+    if given.load is None:
+        return None
+    plan: dict[str, Any] = {"rate": given.load}
+    if given.mix:
+        plan["mix"] = parse_mix(given.mix)
+    if given.instruments is not None:
+        plan["instruments"] = given.instruments
+    return parse_plan(plan)
 
 
 if __name__ == "__main__":

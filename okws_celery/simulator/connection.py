@@ -12,10 +12,25 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.frames import PING, TEXT, frame, text_frame
+from okws_celery.simulator.frames import PING, TEXT, Encode, Message, frame, text_frame
 from okws_celery.simulator.protocol import Conversation, Offer, Step
+from okws_celery.simulator.v3 import V3Conversation
 
-__all__ = ["Connection", "Subscription"]
+__all__ = ["CLOSE_TEXTS", "Connection", "Subscription"]
+
+CLOSE_TEXTS = {
+    1009: "Max frame length of 65536 has been exceeded.",
+    4001: "Login Failed",
+    4002: "Invalid Request",
+    4003: "APIKey subscription amount exceeds the limit 100",
+    4004: "No data received in 30s",
+    4005: "Buffer is full, cannot write data",
+    4006: "Abnormal disconnection",
+    4007: "API key has been updated or deleted. Please reconnect.",
+    4008: "The number of subscribed channels exceeds the maximum limit.",
+    4009: "The number of subscription channels for this connection exceeds the limit",
+}
+"""What OKX says with each close code (PROTOCOL 2.5)."""
 
 _MOST_WAITING = 16 * 1024 * 1024
 """Bytes that may wait for a slow reader before the connection is closed with 4005."""
@@ -39,7 +54,9 @@ class Subscription:
 class Connection:
     """What is known of one client, and the way to it. It belongs to the event loop."""
 
-    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport, conversation: Conversation) -> None:
+    def __init__(
+        self, ws: web.WebSocketResponse, transport: asyncio.Transport, conversation: Conversation | V3Conversation
+    ) -> None:
         self.conversation = conversation
         self.path = conversation.path
         self.conn_id = conversation.conn_id
@@ -56,6 +73,8 @@ class Connection:
         """What ended it, as far as a close frame said so, the client's or ours."""
         self.closed_by_client = False
         self.closed = False
+        self.encode: Encode = text_frame
+        """How this client wants its messages."""
         self._pings: deque[bytes] = deque()
         self._ws = ws
         self._transport = transport
@@ -72,8 +91,12 @@ class Connection:
     # -- sending
 
     def send_text(self, text: str) -> None:
-        """Send one text message."""
-        self.send(text_frame(text))
+        """Send one message."""
+        self.send(self.encode(text))
+
+    def send_message(self, message: Message) -> None:
+        """Send one message that others may be sent, too."""
+        self.send(message.framed(self.encode))
 
     def send(self, framed: bytes) -> None:
         """Send what is framed already, in whatever way this connection sends at the moment."""
@@ -87,11 +110,11 @@ class Connection:
             if self._dripping is None:
                 self._dripping = self._loop.create_task(self._drip())
             if len(self._drops) > _MOST_WAITING:
-                self.close(4005, "Buffer is full, cannot write data")
+                self.close(4005)
         else:
             self._transport.write(framed)
             if self._transport.get_write_buffer_size() > _MOST_WAITING:
-                self.close(4005, "Buffer is full, cannot write data")
+                self.close(4005)
 
     def ping(self, count: int) -> None:
         """Send `count` protocol pings in one write; `pongs` counts the answers."""
@@ -161,13 +184,13 @@ class Connection:
         else:
             self._transport.close()
 
-    def close(self, code: int, text: str) -> None:
-        """Say goodbye with a close code, and end; who is half-open stays as it is."""
+    def close(self, code: int, text: str = "") -> None:
+        """Say goodbye with a close code, OKX's text if none is given, and end; who is half-open stays as it is."""
         if not self.closed and not self._mute:
             self.closed = True
             self.close_code = code
             self._running.set()
-            self._closing = self._loop.create_task(self._say_goodbye(code, text))
+            self._closing = self._loop.create_task(self._say_goodbye(code, text or CLOSE_TEXTS.get(code, "")))
 
     async def _say_goodbye(self, code: int, text: str) -> None:
         if self._dripping is not None:

@@ -3,6 +3,8 @@
 GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
 GET  /control/requests?since=N    requests received, from the N-th on
 POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
+GET  /control/load                of the load mode: what was asked for and what was sent
+POST /control/load                {"rate": messages a second, "mix": {channel: share}} or {"burst": messages}
 GET  /control/account?account=KEY balances, open orders and positions of an account, the first one by default
 POST /control/account             {"place": ...}, {"fill": ...}, {"cancel": ...} or {"push": ...}: see `account_side`
 """
@@ -10,6 +12,7 @@ POST /control/account             {"place": ...}, {"fill": ...}, {"cancel": ...}
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +20,7 @@ from okws_celery.errors import BadCommand
 from okws_celery.simulator.account_side import account_state, perform
 from okws_celery.simulator.exchange import Exchange
 from okws_celery.simulator.faults import parse_fault
+from okws_celery.simulator.load_plan import parse_plan
 
 __all__ = ["routes"]
 
@@ -46,36 +50,51 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
 
     async def act(request: web.Request) -> web.Response:
         try:
-            given = json.loads(await request.text())
-            if not isinstance(given, dict):
-                raise ValueError
-        except ValueError:
-            return _wrong("a JSON object is accepted")
-        try:
+            given = await _object(request, '{"place": ...}, {"fill": ...}, {"cancel": ...} or {"push": ...}')
             return web.json_response({"ordIds": perform(exchange, given)})
         except BadCommand as problem:
             return _wrong(str(problem))
 
     async def fault(request: web.Request) -> web.Response:
         try:
-            given = json.loads(await request.text())
-            if not isinstance(given, dict):
-                raise ValueError
-        except ValueError:
-            return _wrong('a JSON object is accepted: {"fault": NAME, ...}')
-        try:
-            met = exchange.apply(parse_fault(given))
+            met = exchange.trouble.apply(parse_fault(await _object(request, '{"fault": NAME, ...}')))
         except BadCommand as problem:
             return _wrong(str(problem))
         return web.json_response({"met": met})
+
+    async def load(request: web.Request) -> web.Response:
+        if exchange.load is None:
+            return _wrong("this simulator is not in load mode: okws simulator --load RATE is accepted")
+        try:
+            if request.method == "POST":
+                given = await _object(request, '{"rate": ..., "mix": {...}} or {"burst": ...}')
+                if "burst" in given:
+                    exchange.load.burst(given.pop("burst"))
+                if given:
+                    exchange.load.set_plan(parse_plan(given, exchange.load.plan))
+        except BadCommand as problem:
+            return _wrong(str(problem))
+        return web.json_response(exchange.load.state())
 
     return [
         web.get("/control/state", state),
         web.get("/control/requests", requests),
         web.post("/control/fault", fault),
+        web.get("/control/load", load),
+        web.post("/control/load", load),
         web.get("/control/account", account),
         web.post("/control/account", act),
     ]
+
+
+async def _object(request: web.Request, accepted: str) -> dict[str, Any]:
+    try:
+        given = json.loads(await request.text())
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise BadCommand(f"a JSON object is accepted: {accepted}")
+    return given
 
 
 def _wrong(text: str) -> web.Response:

@@ -8,31 +8,37 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 from okws_celery.okx.login import Credentials
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.faults import Fault, Faults
-from okws_celery.simulator.frames import text_frame
-from okws_celery.simulator.instruments import INSTRUMENTS
+from okws_celery.simulator.distribution import Distribution
+from okws_celery.simulator.frames import raw_deflate_frame
 from okws_celery.simulator.listing import Listing
-from okws_celery.simulator.misbehave import misbehave
+from okws_celery.simulator.load import Load
+from okws_celery.simulator.load_plan import LoadPlan
 from okws_celery.simulator.private import PrivatePushes
-from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
-from okws_celery.simulator.replay import Player, Recording
+from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then
+from okws_celery.simulator.recording import Recording
+from okws_celery.simulator.renaming import ChangingVenue
+from okws_celery.simulator.replay import Players
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.standing import StandingFaults
 from okws_celery.simulator.trading.algo_floor import AlgoFloor
 from okws_celery.simulator.trading.floor import Floor, MarketPrices
 from okws_celery.simulator.trading.limits import TradingLimits
 from okws_celery.simulator.trading.operations import Desk
 from okws_celery.simulator.trading.trader import Trader
+from okws_celery.simulator.trouble import Trouble
+from okws_celery.simulator.upheaval import Upheaval
+from okws_celery.simulator.v3 import V3Conversation
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 
@@ -43,20 +49,36 @@ _CONNECTIONS_PER_S = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a simulator is set up. `pace` is replay.parse_pace's; `idle_s` the silence after which OKX closes."""
+    """How a simulator is set up."""
 
     seed: int = 1
     limits: bool = True
     replay: str = ""
     pace: float = 1.0
+    """Of a replay, as replay.parse_pace gives it."""
+    loop: bool = False
+    """Whether a replay begins again when it is over."""
     speed: float = 1.0
     api_keys: Sequence[Credentials | AccountSetup] = (DEFAULT_KEY,)
+    demo_keys: Sequence[Credentials | AccountSetup] = (DEMO_KEY,)
+    """Keys of the demo environment; each kind is 50101 in the other's."""
+    demo: bool = False
+    """Whether this is the demo environment; `?brokerId=9999` makes it so for one connection (PROTOCOL 1.1)."""
     checksums: bool = False
     idle_s: float = 30.0
+    """The silence after which OKX closes."""
+    deflate: bool = True
+    """Whether permessage-deflate is agreed to, when a client offers it."""
+    login_closes: bool = False
+    """Whether a refused login ends the connection with 4001 (PROTOCOL 3)."""
+    most_on_one: int = 0
+    """Subscriptions on one connection, one more is 4009; 0: no limit (OKX publishes no number)."""
+    most_in_all: int = 0
+    """Subscriptions on all connections, one more is 4008; 0: no limit."""
+    load: LoadPlan | None = None
+    """In load mode: what is sent."""
     ahead_s: float = 0.0
     """How far the exchange's clock is ahead of this machine's, s, for logins, signatures and `public/time`."""
-    demo: bool = False
-    """It is OKX's demo environment: REST calls say so in a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +122,20 @@ class Exchange:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
-        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums)
+        self.source = MarketSource(options.seed, self.clock, checksums=options.checksums, demo=options.demo)
         self.recording = Recording(options.replay) if options.replay else None
-        self.instruments = {} if self.recording else INSTRUMENTS
+        self.load = Load(options.load) if options.load else None
+        self.instruments = {} if self.recording or self.load else dict(self.source.market.instruments)
         """What REST tells of; nothing invented stands beside a recording."""
-        self.accounts = Accounts(options.api_keys, MarketPrices(self.source), self.clock.now_ms())
-        self.faults = Faults()
+        if self.load is not None:
+            like = self.source.market.instruments["BTC-USDT"]
+            self.instruments = {
+                name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
+                for number, name in enumerate(self.load.names, 90_000)
+            }
+        prices = MarketPrices(self.source)
+        self.accounts = Accounts(options.api_keys, prices, self.clock.now_ms(), options.demo_keys)
+        self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
         self.logins: list[Login] = []
@@ -116,15 +146,17 @@ class Exchange:
         self.floor = Floor(self.source, self.instruments, self._traded)
         self.algos = AlgoFloor(self.source, self.floor)
         self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
-        self._venue: Venue = self.recording or Listing()
+        self._venue = ChangingVenue(self.recording or self.load or Listing(self.source.market))
+        self.distribution = Distribution(self._venue, self.faults)
+        upheaval = Upheaval(
+            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source
+        )
+        self.trouble = Trouble(self.connections, self.faults, upheaval)
+        self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)
         self._counts = Counts()
-        self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
-        self._players: dict[Connection, Player] = {}
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
-        self.set_listening: Callable[[bool], object] | None = None
-        """Set by the server: stop or resume taking new connections."""
 
     # -- connections
 
@@ -140,25 +172,22 @@ class Exchange:
         recent.append(now_s)
         return True
 
-    def opened(self, path: str, ws: web.WebSocketResponse, transport: asyncio.Transport) -> Connection:
-        """A connection was accepted."""
-        conversation = Conversation(
-            path,
-            secrets.token_hex(4),
-            self._venue,
-            self.accounts,
-            self.faults,
-            self._counts,
-            self.desk,
-            self.options.limits,
-        )
-        connection = Connection(ws, transport, conversation)
-        self.connections[connection.conn_id] = connection
+    def opened(
+        self, path: str, ws: web.WebSocketResponse, transport: asyncio.Transport, *, demo: bool = False
+    ) -> Connection:
+        """A connection was accepted, on one of the paths of v5 or on `v3`."""
+        conn_id, limits = secrets.token_hex(4), self.options.limits
+        if path == "v3":
+            v3 = V3Conversation(path, conn_id, self.recording, self.accounts, self.faults, limits)
+            connection = Connection(ws, transport, v3)
+            connection.encode = raw_deflate_frame
+        else:
+            v5 = Conversation(path, conn_id, self._venue, self.accounts, self.faults, self._counts, self.desk, limits)
+            v5.demo, v5.login_closes = demo or self.options.demo, self.options.login_closes
+            connection = Connection(ws, transport, v5)
+        self.connections[conn_id] = connection
         self.connects += 1
-        fault = self.faults.trickle(path, connection.conn_id)
-        if fault is not None:
-            fault.hits += 1
-            connection.trickle(fault.options["pause_s"])
+        self.trouble.met_by(connection)
         self._watch_idle(connection)
         return connection
 
@@ -179,9 +208,7 @@ class Exchange:
             self._unsubscribe(subscription)
         connection.pending.clear()
         connection.conversation.ended()
-        player = self._players.pop(connection, None)
-        if player is not None:
-            player.cancel()
+        self._players.end(connection)
 
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
@@ -189,14 +216,15 @@ class Exchange:
         request, steps = connection.conversation.receive(text, self.wall_s())
         if request is not None:
             self._note(connection, request, steps)
-        player = self._players.get(connection)
-        if player is not None:
-            player.request(time.monotonic())
+        self._players.request(connection)
         for step in steps:
             self._answer(connection, step)
 
     async def stop(self) -> None:
         """End everything at once."""
+        self.trouble.stop()
+        if self.load is not None:
+            self.load.stop()
         for task in self._tasks:
             task.cancel()
         for connection in list(self.connections.values()):
@@ -209,7 +237,8 @@ class Exchange:
         self.requests.append(Received(time.time(), path, conn_id, request.op, request.id, request.args, request.text))
         log.debug("%s %s: %s", path, conn_id, request.text)
         if request.op == "login" and steps:
-            code = int(json.loads(steps[0].text).get("code", 0))
+            said = json.loads(steps[0].text)
+            code = int(said.get("code") or said.get("errorCode") or 0)
             api_key = str(request.args[0].get("apiKey", "")) if request.args else ""
             self.logins.append(Login(time.time(), path, conn_id, api_key, code))
 
@@ -222,7 +251,7 @@ class Exchange:
         since_open_s = now_s - connection.opened_s
         deadline_s = connection.last_sent_s + idle_s
         if now_s >= deadline_s or (since_open_s >= idle_s and not connection.conversation.established):
-            connection.close(4004, "No data received in 30s")
+            connection.close(4004)
             return
         wait_s = deadline_s - now_s
         if not connection.conversation.established:
@@ -235,11 +264,13 @@ class Exchange:
         if step.then is Then.SUBSCRIBED and step.arg is not None:
             connection.pending[step.arg] = step
         elif step.then is Then.UNSUBSCRIBED and step.arg is not None:
-            connection.pending.pop(step.arg, None)
-            if step.arg in connection.subscriptions:
-                self._unsubscribe(connection.subscriptions[step.arg])
+            for arg in (step.arg, self._venue.market_arg(step.arg)):  # one may still be there under its old name
+                connection.pending.pop(arg, None)
+                connection.conversation.subscribed.pop(arg, None)
+                if arg in connection.subscriptions:
+                    self._unsubscribe(connection.subscriptions[arg])
         wait_s = step.late_s
-        if step.op in ("subscribe", "unsubscribe", "login"):
+        if step.op in ("subscribe", "unsubscribe", "login", *OPS):
             fault = self.faults.late_ack(connection.path, connection.conn_id, step.op, step.arg)
             if fault is not None:
                 if fault.options["seconds"] is None:
@@ -259,7 +290,7 @@ class Exchange:
             del connection.pending[step.arg]
             self._subscribe(connection, step.arg)
         if step.close:
-            connection.close(step.close, "Login Failed")
+            connection.close(step.close)
 
     def _subscribe(self, connection: Connection, arg: Arg) -> None:
         offer = connection.conversation.subscribed.get(arg)
@@ -270,12 +301,18 @@ class Exchange:
             self._unsubscribe(again)
         subscription = Subscription(offer, connection)
         connection.subscriptions[arg] = subscription
-        self._listeners.setdefault(arg, {})[connection] = subscription
+        if self._too_many(connection):
+            return
+        self.distribution.join(subscription)
         if self.recording is not None:
-            self._play(connection, arg)
+            self._players.start(connection, arg)
             subscription.flowing = True
             return
-        opening = self.source.join(arg)
+        if self.load is not None:
+            self.load.join(subscription)
+            subscription.flowing = True
+            return
+        opening = self.source.join(self._venue.market_arg(arg))
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
             later = asyncio.get_running_loop().call_later(delay_s, self._open_late, subscription)
@@ -284,31 +321,39 @@ class Exchange:
             self._begin(subscription, opening)
         self._awake.set()
 
+    def _too_many(self, connection: Connection) -> bool:
+        """Close who subscribes more than there is room for (PROTOCOL 2.5)."""
+        most_on_one, most_in_all = self.options.most_on_one, self.options.most_in_all
+        in_all = sum(len(one.subscriptions) for one in self.connections.values()) if most_in_all else 0
+        if most_on_one and len(connection.subscriptions) > most_on_one:
+            connection.close(4009)
+        elif in_all > most_in_all:
+            connection.close(4008)
+        return connection.closed
+
     def _open_late(self, subscription: Subscription) -> None:
-        self._begin(subscription, self.source.opening(subscription.offer.arg))
+        self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
-        connection, arg = subscription.connection, subscription.offer.arg
+        arg = subscription.offer.arg
         subscription.flowing = True
         if opening is None and self.private.begin(subscription):
             return
-        if opening is not None and not subscription.dead:
-            for text in self.faults.pushes(arg, opening):
-                connection.send_text(text)
+        if opening is not None:
+            market_arg = self._venue.market_arg(arg)
+            text = opening if market_arg == arg else self._venue.todays_text(market_arg, opening)
+            self.distribution.push_to(subscription, text)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
         for timer in subscription.timers:
             timer.cancel()
         connection.subscriptions.pop(arg, None)
-        listeners = self._listeners.get(arg, {})
-        listeners.pop(connection, None)
-        if not listeners:
-            self._listeners.pop(arg, None)
-            self.source.leave(arg)
-        player = self._players.get(connection)
-        if player is not None:
-            player.stop(arg)
+        if self.distribution.leave(subscription):
+            self.source.leave(self._venue.market_arg(arg))
+        self._players.stop(connection, arg)
+        if self.load is not None:
+            self.load.leave(subscription)
 
     def _traded(self, trader: Trader) -> None:
         """Something happened to an account: who listens is told, and a market that its orders wait in goes on."""
@@ -316,16 +361,6 @@ class Exchange:
         self._awake.set()
 
     # -- data
-
-    def _emit(self, arg: Arg, text: str) -> None:
-        listeners = self._listeners.get(arg)
-        if not listeners:
-            return
-        for changed in self.faults.pushes(arg, text):
-            framed = text_frame(changed)
-            for connection, subscription in listeners.items():
-                if subscription.flowing and not subscription.dead:
-                    connection.send(framed)
 
     async def _run_market(self) -> None:
         while True:
@@ -336,65 +371,9 @@ class Exchange:
                 continue
             await asyncio.sleep(wait_s)
             try:
-                self.source.advance(self._emit)
+                self.source.advance(self.distribution.emit)
             except Exception:
                 log.exception("the market stumbled")
-
-    def _play(self, connection: Connection, arg: Arg) -> None:
-        assert self.recording is not None
-        player = self._players.get(connection)
-        if player is None:
-            send = partial(self._send_recorded, connection)
-            player = self._players[connection] = Player(self.recording, self.options.pace, send, connection.steady)
-            player.request(time.monotonic())
-        player.start(arg)
-
-    def _send_recorded(self, connection: Connection, recorded: list[tuple[Arg, str]]) -> None:
-        framed = []
-        for arg, text in recorded:
-            subscription = connection.subscriptions.get(arg)
-            if subscription is not None and not subscription.dead:
-                texts = self.faults.pushes(arg, text, connection.path, connection.conn_id)
-                framed += [text_frame(changed) for changed in texts]
-        if framed:
-            connection.send(b"".join(framed))
-
-    # -- faults
-
-    def apply(self, fault: Fault) -> int:
-        """Let a fault stand, or do it at once; gives the number of connections or subscriptions that it met."""
-        if fault.name == "clear":
-            self.faults.clear()
-            for connection in self.connections.values():
-                connection.trickle(None)
-            return 0
-        if fault.name in ("stop_listening", "resume"):
-            if self.set_listening is not None:
-                self.set_listening(fault.name == "resume")
-            return 0
-        met = [one for one in self.connections.values() if fault.aims_at(one.path, one.conn_id)]
-        if fault.stands:
-            self.faults.add(fault)
-            if fault.name != "trickle":
-                return 0
-            if fault.options["seconds"]:
-                asyncio.get_running_loop().call_later(fault.options["seconds"], self.end_fault, fault)
-        if fault.name == "topic_dead":
-            dying = [sub for one in met for arg, sub in one.subscriptions.items() if fault.concerns(arg)]
-            for subscription in dying:
-                subscription.dead = True
-            return len(dying)
-        for connection in met:
-            misbehave(connection, fault)
-        return len(met)
-
-    def end_fault(self, fault: Fault) -> None:
-        """End one standing fault."""
-        self.faults.remove(fault)
-        if fault.name == "trickle":
-            for connection in self.connections.values():
-                if fault.aims_at(connection.path, connection.conn_id):
-                    connection.trickle(None)
 
     def wall_s(self) -> float:
         """Unix time by the exchange's clock, in s; the market's time may run faster."""
@@ -405,6 +384,7 @@ class Exchange:
     def state(self) -> dict[str, Any]:
         """What is going on, as JSON can say it."""
         return {
+            "demo": self.options.demo,
             "connects": self.connects,
             "refused_connects": self.refused_connects,
             "requests": len(self.requests),
@@ -429,4 +409,4 @@ class Exchange:
 
     def pending(self) -> int:
         """Recorded frames that are still to be sent to live connections."""
-        return sum(player.pending for player in self._players.values())
+        return self._players.pending

@@ -1,92 +1,83 @@
-"""Misbehaviour on request: what can go wrong, as data, and how the standing faults bear on requests and pushes.
+"""Misbehaviour on request: what can go wrong, as one table, and a fault as it was asked for.
 
-A fault is given as `Simulator.fault(NAME, parameter=value, ...)` or `POST /control/fault {"fault": NAME, ...}`.
-Each is aimed by `path` (public, private, business) and `conn` (a connId) and, where the table says *topic*, by `arg`
-(`books:BTC-USDT`, or OKX's object) or `channel` (all arguments of a channel); what is not given means all. `times` is
-how often it strikes, 0 for always. Of a channel that the market pushes to all alike, pushes cannot be aimed by `conn`.
+A fault is given as `Simulator.fault(NAME, parameter=value, ...)`, as `okws simulator fault NAME parameter=value ...` or
+as `POST /control/fault {"fault": NAME, ...}`. Each is aimed by `path` (public, private, business, v3) and `conn` (a
+connId) and, if it is about a topic, by `arg` (`books:BTC-USDT`, or OKX's object) or `channel` (all arguments of a
+channel); what is not given means all.
 
-    fault              parameters (default)                  what happens
-    -----------------  ------------------------------------  ---------------------------------------------------------
-    late_ack           topic, op (subscribe, unsubscribe     acks come so much later, null: never. A subscription and
-                       and login), seconds (null),           a login are in force when the ack comes, an
-                       times (0)                             unsubscription at once
-    refuse             topic, code (60018), text,            an error with `id`, without `arg`, in place of the ack;
-                       late_s (null), times (0)              with late_s: so much after the ack, and no data
-    refuse_login       code (60009), text, close (false),    logins are refused; close: and the connection closed
-                       times (0)                             with 4001
-    gap                topic, times (1)                      an update of a book is left out, the numbers go on
-    duplicate          topic, times (1)                      a push is sent twice
-    checksum           topic, times (1)                      a push of a book carries a wrong checksum
-    crossed            topic, times (1)                      an update of a book brings a bid above every ask
-    withhold_snapshot  topic, seconds (3), times (1)         the first push of a subscription, and all after it, wait
-    topic_dead         topic                                 live subscriptions fall silent until they are made anew
-    stall              seconds (3)                           nothing is read or sent, then all that waited
-    half_open                                                nothing is read or sent any more, and there is no FIN
-    trickle            pause_s (0.001), seconds (0: until    one byte at a time, later connections too
-                       cleared)
-    garbage            kind (bad_json), bad_utf8, huge,      live connections receive it: huge is 10 MB, fragmented a
-                       fragmented, truncated, wrong_types,   message in three frames, truncated ends the stream in
-                       binary                                the middle of a frame
-    pings              count (1000)                          protocol pings in one write; right answers are counted
-    together           texts                                 these text frames in one write, so in one TLS record
-    send               text                                  this text frame
-    notice             close_after_s (60)                    the 64008 notice, then the close
-    close              code (4006), text                     closed with this code
-    drop               how: fin or rst (fin)                 cut without a close frame
-    stop_listening                                           new connections are refused, live ones stay
-    resume                                                   new connections are taken again, on the same port
-    clear                                                    all standing faults end
-
-Standing faults wait for their occasion: those with `times`, and trickle. The others are done at once, to what lives.
+Standing faults wait for their occasion and strike `times` times, 0 for always; the others are done at once, to what
+lives, and again every `every_s` seconds if that is given. `chance` is the probability that one strikes when it could;
+what it decides follows from `seed`. `clear` ends all that stand or repeat.
 """
 
 from __future__ import annotations
 
-import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.endpoints import PATHS
+from okws_celery.okx.ops import OPS
 from okws_celery.okx.topics import Arg, parse_topic
-from okws_celery.simulator.protocol import TEXTS, Refusal
 
-__all__ = ["FAULTS", "GARBAGE", "Fault", "Faults", "arg_of", "parse_fault"]
+__all__ = ["FAULTS", "GARBAGE", "MEANINGS", "Fault", "arg_of", "parse_fault"]
 
 GARBAGE = ("bad_json", "bad_utf8", "huge", "fragmented", "truncated", "wrong_types", "binary")
 
-_AIM = {"path": "", "conn": ""}
-_TOPIC = {**_AIM, "arg": None, "channel": ""}
+_CONN = {"path": "", "conn": ""}
+_TOPIC = {**_CONN, "arg": None, "channel": ""}
+_CHANCE = {"chance": 1.0, "seed": 0}
+_ONCE = {"times": 1, **_CHANCE}
+_ALWAYS = {"times": 0, **_CHANCE}
+_NOW = {"every_s": 0.0, **_CHANCE}
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "late_ack": {**_TOPIC, "op": "", "seconds": None, "times": 0},
-    "refuse": {**_TOPIC, "code": 60018, "text": "", "late_s": None, "times": 0},
-    "refuse_login": {**_AIM, "code": 60009, "text": "", "close": False, "times": 0},
-    "gap": {**_TOPIC, "times": 1},
-    "duplicate": {**_TOPIC, "times": 1},
-    "checksum": {**_TOPIC, "times": 1},
-    "crossed": {**_TOPIC, "times": 1},
-    "withhold_snapshot": {**_TOPIC, "seconds": 3.0, "times": 1},
-    "topic_dead": _TOPIC,
-    "stall": {**_AIM, "seconds": 3.0},
-    "half_open": _AIM,
-    "trickle": {**_AIM, "pause_s": 0.001, "seconds": 0.0},
-    "garbage": {**_AIM, "kind": "bad_json"},
-    "pings": {**_AIM, "count": 1000},
-    "together": {**_AIM, "texts": ()},
-    "send": {**_AIM, "text": ""},
-    "notice": {**_AIM, "close_after_s": 60.0},
-    "close": {**_AIM, "code": 4006, "text": ""},
-    "drop": {**_AIM, "how": "fin"},
-    "stop_listening": {},
-    "resume": {},
-    "clear": {},
-}
+_TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("late_ack", {**_TOPIC, "op": "", "seconds": None, **_ALWAYS}, "acks and replies (of op subscribe, unsubscribe, login, order, ...) come so much later, null: never. A subscription and a login are in force when the ack comes, an unsubscription and an order at once"),
+    ("refuse", {**_TOPIC, "code": 60018, "text": "", "late_s": None, **_ALWAYS}, "an error with `id`, without `arg`, in place of the ack; with late_s: so much after the ack, and no data"),
+    ("refuse_login", {**_CONN, "code": 60009, "text": "", "close": False, **_ALWAYS}, "logins are refused (60005 key, 60032 region, 60006 clock, 50101 environment); close: and the connection closed with 4001"),
+    ("gap", {**_TOPIC, **_ONCE}, "an update of a book is left out, the numbers go on"),
+    ("lose", {**_TOPIC, **_ONCE}, "a push is not sent, public or private"),
+    ("duplicate", {**_TOPIC, **_ONCE}, "a push is sent twice"),
+    ("reorder", {**_TOPIC, **_ONCE}, "a push comes after the next one of its argument"),
+    ("checksum", {**_TOPIC, "becomes": "wrong", **_ONCE}, "a push of a book carries a wrong checksum; becomes zero: 0"),
+    ("crossed", {**_TOPIC, **_ONCE}, "an update of a book brings a bid above every ask"),
+    ("withhold_snapshot", {**_TOPIC, "seconds": 3.0, **_ONCE}, "the first push of a subscription, and all after it, wait"),
+    ("topic_dead", {**_TOPIC, **_NOW}, "live subscriptions fall silent until they are made anew"),
+    ("stall", {**_CONN, "seconds": 3.0, **_NOW}, "nothing is read or sent, then all that waited"),
+    ("half_open", {**_CONN, **_NOW}, "nothing is read or sent any more, and there is no FIN"),
+    ("trickle", {**_CONN, "pause_s": 0.001, "seconds": 0.0}, "one byte at a time, later connections too; 0 seconds: until cleared"),
+    ("garbage", {**_CONN, "kind": "bad_json", **_NOW}, "bad_json, bad_utf8, wrong_types, binary; huge: 10 MB; fragmented: a message in three frames; truncated: the stream ends in the middle of a frame"),
+    ("pings", {**_CONN, "count": 1000, **_NOW}, "protocol pings in one write; right answers are counted"),
+    ("together", {**_CONN, "texts": (), **_NOW}, "these text frames in one write, so in one TLS record"),
+    ("send", {**_CONN, "text": "", **_NOW}, "this text frame"),
+    ("notice", {**_CONN, "close_after_s": 60.0, **_NOW}, "the 64008 notice, then the close"),
+    ("close", {**_CONN, "code": 4006, "text": "", **_NOW}, "closed with this code and text (OKX's own if none is given)"),
+    ("drop", {**_CONN, "how": "fin", **_NOW}, "cut without a close frame, by fin or rst"),
+    ("key_changed", {"api_key": "", "deleted": False}, "connections logged in with this key (all keys) are closed with 4007; deleted: and it can log in no more"),
+    ("deliver", {"inst_id": ""}, "an instrument expires: `instruments` says so, its topics fall silent, new subscriptions are 60018"),
+    ("rename", {"inst_id": "", "to": ""}, "an instrument gets another instId: `instruments` says so, trades and books go on under the old one, other topics fall silent"),
+    ("renumber", {"inst_id": ""}, "the sequence numbers of an instrument begin anew, as after a maintenance (PROTOCOL 6.3)"),
+    ("rest", {"endpoint": "", "status": 503, "code": 0, "seconds": 0.0, **_ALWAYS}, "REST answers (those whose path begins so) with this HTTP status (429, 503; 200 for the true answer) and OKX's code, after so many seconds"),
+    ("stop_listening", {}, "new connections are refused, live ones stay"),
+    ("resume", {}, "new connections are taken again, on the same port"),
+    ("clear", {}, "all standing and repeated faults end"),
+)  # fmt: skip
+
+FAULTS: dict[str, dict[str, Any]] = {name: parameters for name, parameters, _ in _TABLE}
 """Every fault with its parameters and their defaults."""
+MEANINGS: dict[str, str] = {name: meaning for name, _, meaning in _TABLE}
+"""What happens, by fault."""
 
 _STANDING = frozenset({name for name, defaults in FAULTS.items() if "times" in defaults} | {"trickle"})
-_ON_PUSH = ("gap", "checksum", "crossed", "duplicate")
+_NUMBERS = "seconds late_s pause_s close_after_s every_s times count code status chance".split()
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "kind": GARBAGE,
+    "how": ("fin", "rst"),
+    "op": ("", "subscribe", "unsubscribe", "login", *OPS),
+    "becomes": ("wrong", "zero"),
+}
 
 
 @dataclass(slots=True)
@@ -100,6 +91,12 @@ class Fault:
     channel: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     hits: int = 0
+    held: dict[tuple[Arg, str], str] = field(default_factory=dict, repr=False)
+    """Pushes that wait for the next one of their argument, of one connection or of all."""
+    _random: random.Random = field(default_factory=random.Random, repr=False)
+
+    def __post_init__(self) -> None:
+        self._random.seed(self.options.get("seed", 0))
 
     @property
     def stands(self) -> bool:
@@ -122,91 +119,17 @@ class Fault:
             return arg == self.arg
         return not self.channel or (arg is not None and dict(arg).get("channel") == self.channel)
 
+    def strikes(self) -> bool:
+        """Whether it strikes at this occasion; counts it."""
+        if self.spent or not self.happens():
+            return False
+        self.hits += 1
+        return True
 
-class Faults:
-    """The standing faults, and what they mean for one request, ack or push."""
-
-    def __init__(self) -> None:
-        self.standing: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Let a fault stand."""
-        self.standing.append(fault)
-
-    def clear(self) -> None:
-        """End all of them."""
-        self.standing.clear()
-
-    def remove(self, fault: Fault) -> None:
-        """End one of them, if it still stands."""
-        if fault in self.standing:
-            self.standing.remove(fault)
-
-    def refuse_arg(self, path: str, conn: str, arg: Arg) -> Refusal | None:
-        """A refusal on purpose of one arg."""
-        fault = self._strike("refuse", path, conn, arg)
-        if fault is None:
-            return None
-        code = fault.options["code"]
-        return Refusal(code, fault.options["text"] or _text(code, arg), fault.options["late_s"])
-
-    def refuse_login(self, path: str, conn: str) -> Refusal | None:
-        """A refusal on purpose of a login."""
-        fault = self._strike("refuse_login", path, conn, None)
-        if fault is None:
-            return None
-        code = fault.options["code"]
-        return Refusal(code, fault.options["text"] or _text(code, ()), close=4001 if fault.options["close"] else 0)
-
-    def late_ack(self, path: str, conn: str, op: str, arg: Arg | None) -> Fault | None:
-        """The fault that makes this ack late: `seconds` is None if it never comes."""
-        for fault in self.standing:
-            if fault.name == "late_ack" and fault.options["op"] in ("", op) and not fault.spent:
-                topical = fault.arg is not None or fault.channel
-                if fault.aims_at(path, conn) and (fault.concerns(arg) if op != "login" else not topical):
-                    fault.hits += 1
-                    return fault
-        return None
-
-    def opening_delay_s(self, path: str, conn: str, arg: Arg) -> float:
-        """How long the first push of a subscription is held back."""
-        fault = self._strike("withhold_snapshot", path, conn, arg)
-        return float(fault.options["seconds"]) if fault else 0.0
-
-    def trickle(self, path: str, conn: str) -> Fault | None:
-        """The fault that makes this connection send one byte at a time."""
-        return next((one for one in self.standing if one.name == "trickle" and one.aims_at(path, conn)), None)
-
-    def pushes(self, arg: Arg, text: str, path: str = "", conn: str = "") -> list[str]:
-        """What is sent in place of one push: usually itself."""
-        texts = [text]
-        standing = {one.name for one in self.standing}
-        for name in _ON_PUSH:
-            if name in standing:
-                texts = [changed for one in texts for changed in self._changed(name, arg, one, path, conn)]
-        return texts
-
-    def _changed(self, name: str, arg: Arg, text: str, path: str, conn: str) -> list[str]:
-        if name in ("gap", "crossed") and '"action":"update"' not in text:
-            return [text]
-        if name == "checksum" and '"checksum":' not in text:
-            return [text]
-        fault = self._strike(name, path, conn, arg)
-        if fault is None:
-            return [text]
-        if name == "gap":
-            return []
-        if name == "duplicate":
-            return [text, text]
-        return [_wrong_checksum(text) if name == "checksum" else _crossed(text)]
-
-    def _strike(self, name: str, path: str, conn: str, arg: Arg | None) -> Fault | None:
-        for fault in self.standing:
-            aimed = fault.aims_at(path or fault.path, conn or fault.conn)
-            if fault.name == name and aimed and not fault.spent and fault.concerns(arg):
-                fault.hits += 1
-                return fault
-        return None
+    def happens(self) -> bool:
+        """What chance says."""
+        chance = float(self.options.get("chance", 1.0))
+        return chance >= 1 or self._random.random() < chance
 
 
 def parse_fault(given: Mapping[str, Any]) -> Fault:
@@ -221,8 +144,8 @@ def parse_fault(given: Mapping[str, Any]) -> Fault:
         raise BadCommand(f"fault {name!r}: {', '.join(sorted(unknown))} is not one of its parameters; it takes {takes}")
     options = {**defaults, **{key: value for key, value in given.items() if key != "fault"}}
     path = options.pop("path", "")
-    if path not in ("", *PATHS):
-        raise BadCommand(f"fault {name!r}: path {path!r}; {', '.join(PATHS)} are accepted")
+    if path not in ("", *PATHS, "v3"):
+        raise BadCommand(f"fault {name!r}: path {path!r}; {', '.join(PATHS)}, v3 are accepted")
     _check(str(name), options)
     arg = options.pop("arg", None)
     return Fault(
@@ -241,36 +164,20 @@ def arg_of(given: object) -> Arg:
 
 
 def _check(name: str, options: Mapping[str, Any]) -> None:
-    for key in ("seconds", "late_s", "pause_s", "close_after_s", "times", "count", "code"):
-        value = options.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+    for key in _NUMBERS:
+        value, default = options.get(key), FAULTS[name].get(key)
+        if value == default:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
-    choices = {"kind": GARBAGE, "how": ("fin", "rst"), "op": ("", "subscribe", "unsubscribe", "login")}
-    for key, accepted in choices.items():
+    if not isinstance(options.get("seed", 0), int):
+        raise BadCommand(f"fault {name!r}: seed {options['seed']!r}; a whole number is accepted")
+    for key, accepted in _CHOICES.items():
         if key in options and options[key] not in accepted:
             raise BadCommand(f"fault {name!r}: {key} {options[key]!r}; {', '.join(accepted)} are accepted")
     texts = options.get("texts", ())
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise BadCommand(f"fault {name!r}: texts {texts!r}; a list of texts is accepted")
-
-
-def _text(code: int, arg: Arg) -> str:
-    by_key = dict(arg)
-    said = {"channel": by_key.pop("channel"), **by_key} if arg else {}
-    words = ",".join(f"{key}:{value}" for key, value in said.items())
-    wanted = {"arg": words, "channel": said.get("channel", ""), "instId": said.get("instId", ""), "name": "instId"}
-    return TEXTS.get(code, f"Refused with {code}").format(op="subscribe", request="", **wanted)
-
-
-def _wrong_checksum(text: str) -> str:
-    push = json.loads(text)
-    for row in push["data"]:
-        row["checksum"] = (row["checksum"] or 20260623) ^ 1
-    return json.dumps(push, separators=(",", ":"))
-
-
-def _crossed(text: str) -> str:
-    push = json.loads(text)
-    for row in push["data"]:
-        row["bids"] = [["999999999", "1", "0", "1"], *row["bids"]]
-    return json.dumps(push, separators=(",", ":"))
+    for key in ("inst_id", "to"):
+        if name in ("deliver", "rename", "renumber") and not options.get(key, "-"):
+            raise BadCommand(f"fault {name!r}: {key} missing; an instId is accepted")

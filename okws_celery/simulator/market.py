@@ -7,90 +7,79 @@ same steps. An engine that nobody looks at stands still, and makes up for the ti
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import exp, sqrt
+from dataclasses import replace
 
-from okws_celery.simulator.book import DEPTH, OrderBook, Side
-from okws_celery.simulator.candles import Candle, Candles
-from okws_celery.simulator.instruments import INSTRUMENTS, Instrument
-from okws_celery.simulator.numbers import POWERS
+from okws_celery.simulator.bars import HOUR_MS
+from okws_celery.simulator.book import OrderBook, Side
+from okws_celery.simulator.candle import Candle
+from okws_celery.simulator.candles import Candles
+from okws_celery.simulator.instrument import Instrument
+from okws_celery.simulator.instruments import COINS, RATES, indexes, listed, spreads
+from okws_celery.simulator.past import Past
+from okws_celery.simulator.pricing import fair_ticks
+from okws_celery.simulator.trades import Trade, TradeLog
+from okws_celery.simulator.values import IndexEngine, ValueCandles
+from okws_celery.simulator.walk import Walk
 
 __all__ = ["STEP_MS", "Engine", "Market", "Trade"]
 
 STEP_MS = 20
-_VOLATILITY = 3e-5
-"""Standard deviation of a coin's logarithmic return over one second."""
-_HOME = 1e-6
-"""Pull back to the price of the beginning, per second: a walk of weeks stays in sight of it."""
-_CATCH_UP_MS = 60_000
 _BRIEF_MS = 10_000
 """A time that is stepped through as usual, though nobody looked."""
+_LATELY_MS = 60_000
+"""Before that, a time in which nobody looked has fewer trades than usual."""
 _OTHER = {"buy": "sell", "sell": "buy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """What one taker took at one price: `count` matches, the newest of them `trade_id`; `parts` are their sizes."""
-
-    trade_id: int
-    price: int
-    lots: int
-    parts: tuple[int, ...]
-    side: str
-    ts_ms: int
-    seq_id: int
-
-
-class _Walk:
-    """The fair price of one coin in its quote currency."""
-
-    def __init__(self, seed: str, price: float) -> None:
-        self._rng = random.Random(seed)
-        self._home = price
-        self._log = 0.0
-        self._at_ms = 0
-
-    def at(self, ts_ms: int) -> float:
-        """The price at a moment, which never goes back."""
-        if ts_ms > self._at_ms:
-            span_s = (ts_ms - self._at_ms) / 1000 if self._at_ms else 0.0
-            pull = min(1.0, _HOME * span_s)
-            self._log += self._rng.gauss(0.0, _VOLATILITY * sqrt(min(span_s, 86_400.0))) - self._log * pull
-            self._at_ms = ts_ms
-        return self._home * exp(self._log)
+_SPARSE = ((6 * HOUR_MS, 0.1), (1 << 62, 1 / 60))
+"""Trades a second, by how long ago it was."""
 
 
 class Engine:
-    """One instrument: what happened in the latest step stands in `trades` and `closed`, the rest is its state."""
+    """One instrument: what happened in the latest step stands in `trades` and `closed`, the rest is its state.
 
-    def __init__(self, one: Instrument, walk: _Walk, seed: str, now_ms: int) -> None:
+    It begins with the hour of `now_ms`; what lies before is its past, what lies between has happened in a hurry.
+    """
+
+    def __init__(self, one: Instrument, walk: Walk, seed: str, now_ms: int) -> None:
         self.one = one
         self._walk = walk
+        self._rate = RATES[one.quote]
         self._rng = random.Random(f"{seed}:{one.inst_id}")
         self._seed = seed
         self._taker = one.trades_per_s * STEP_MS / 1000
         self._maker = one.changes_per_s * STEP_MS / 1000
-        self._gap = max(1.0, one.price * 0.003 / DEPTH * POWERS[one.tick_decimals])
-        self._trade_id = now_ms  # rises from one run to the next too, as long as it rises slower than the clock
-        self.at_ms = now_ms // STEP_MS * STEP_MS
-        self.index = walk.at(self.at_ms)
+        self._least_levels = one.depth * 39 // 40
+        self.at_ms = self._began_ms = now_ms // HOUR_MS * HOUR_MS
+        self._trade_id = self.at_ms  # rises from one run to the next too, as long as it rises slower than the clock
+        self.index = self._index_at(self.at_ms)
         """The index price, in the quote currency."""
-        self.fair = self._ticks(self.index)
+        self.fair = fair_ticks(one, self.index, self.at_ms)
         """Where the price belongs at the moment, in ticks."""
+        self._gap = one.spacing or max(1.0, self.fair * 0.003 / one.depth)
         self.mark = self.fair
         self.last, self.last_lots = self.fair, 0
         self.book = OrderBook(seq_id=now_ms)
-        self._fill_book()
-        self.candles = Candles(one, seed, self.at_ms, self.fair)
+        self.past = Past(one, seed, self._was_at, one.listed_ms, self.at_ms, self._trade_id)
+        self.candles = Candles(self.past, self.fair)
+        self.log = TradeLog(self.past)
+        """All trades, also those of the past."""
+        self._marks: ValueCandles | None = None
         self.open_interest = one.level_lots * 5000
-        self.recent: deque[Trade] = deque(maxlen=500)
         self.trades: list[Trade] = []
         self.struck = 0
         """How many of the latest step's trades, its first, came from outside by `hit`."""
         self._waiting: list[Trade] = []
         self.closed: list[tuple[str, Candle]] = []
+        self.closed_marks: list[tuple[str, Candle]] = []
+        self._fill_book()
+        self.catch_up(now_ms)
+
+    @property
+    def marks(self) -> Candles:
+        """The candles of the mark price; they are kept from the first look on."""
+        if self._marks is None:
+            self._marks = ValueCandles(self.one, f"{self._seed}:mark", self._was_at, self._fair_at, self.at_ms)
+        return self._marks.candles
 
     def next_trade_id(self) -> int:
         """The id of a trade that is told nobody but who made it."""
@@ -116,6 +105,10 @@ class Engine:
         self._waiting += made
         return made
 
+    def reset_numbers(self) -> None:
+        """Begin to count anew, as OKX may after a maintenance: the next update of each book leads to a lower number."""
+        self.book.seq_id = self.book.seq_id % 1000
+
     def step(self) -> int:
         """Move on by STEP_MS; gives the moment at which the step began: its trades are of the STEP_MS after it."""
         ts_ms = self.at_ms = self.at_ms + STEP_MS
@@ -123,8 +116,8 @@ class Engine:
         self.trades, self._waiting = self._waiting, []
         self.struck = len(self.trades)
         self.closed = self.candles.roll(ts_ms)
-        self.index = self._walk.at(ts_ms)
-        self.fair = self._ticks(self.index)
+        self.index = self._index_at(ts_ms)
+        self.fair = fair_ticks(self.one, self.index, ts_ms)
         book = self.book
         if self.fair > book.asks.best + self._gap and self._maker > 0.1:
             self._follow("buy", book.asks, ts_ms)
@@ -142,51 +135,73 @@ class Engine:
             book.seq_id += rng.randint(1, 9)
         middle = (book.bids.best + book.asks.best) // 2
         self.mark += round((middle - self.mark) * 0.05) or (middle > self.mark) - (middle < self.mark)
+        if self._marks is not None:
+            self.closed_marks = self._marks.take(ts_ms, self.mark)
         if self.trades:
             self.open_interest += rng.randint(-3, 3) * self.one.level_lots // 10
         return ts_ms
 
     def catch_up(self, now_ms: int) -> None:
-        """Be awake at `now_ms`, after a time in which nobody looked: a few trades lead to the price of today."""
+        """Be awake at `now_ms`, after a time in which nobody looked: trades, fewer than usual, lead to the price."""
         target = now_ms // STEP_MS * STEP_MS
         if target - self.at_ms <= _BRIEF_MS:
             while self.at_ms + STEP_MS < target:
                 self.step()
-            self.trades, self.closed = [], []
-            return
+        else:
+            self._hurry(target)
+        self.trades, self.closed, self.closed_marks = [], [], []
+
+    def _hurry(self, target: int) -> None:
         self._waiting = []
         rng = random.Random(f"{self._seed}:{self.one.inst_id}:{self._trade_id}")
-        fair = self._ticks(self._walk.at(target))
         while self.at_ms < target:
             left_ms = target - self.at_ms
-            self.at_ms += min(left_ms, _CATCH_UP_MS)
+            rate = self.one.trades_per_s
+            if left_ms > _LATELY_MS:
+                rate = min(rate, next(sparse for longest, sparse in _SPARSE if left_ms <= longest))
+            self.at_ms += max(1, int(rng.expovariate(rate) * 1000))
+            if self.at_ms >= target:
+                break
             self.candles.roll(self.at_ms)
-            towards = self.last + (fair - self.last) * min(1.0, _CATCH_UP_MS / left_ms)
-            price = max(1, round(towards + rng.gauss(0.0, self._gap)))
-            lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots)
+            price = self._fair_at(self.at_ms) + round(rng.gauss(0.0, self._gap))
+            price = min(max(self.one.lowest, price), self.one.highest)
+            lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots / 4)
             self._record(price, (lots,), rng.choice(("buy", "sell")), self.at_ms)
-        self.trades, self.closed = [], []
-        self.index = self._walk.at(target)
-        self.fair = fair
+        self.at_ms = target
+        self.candles.roll(target)
+        self.index = self._index_at(target)
+        self.mark = self.fair = fair_ticks(self.one, self.index, target)
+        if self._marks is not None:
+            self._marks.hurry(target)
         self.book.clear()
         self._fill_book()
         self.book.seq_id += rng.randint(10, 99)
 
-    def _ticks(self, price: float) -> int:
-        basis = 1.0 if self.one.is_spot else 1.0002
-        return max(DEPTH * 20, round(price * basis * POWERS[self.one.tick_decimals]))
+    def _index_at(self, ts_ms: int) -> float:
+        return self._walk.at(ts_ms) * self._rate
+
+    def _fair_at(self, ts_ms: int) -> int:
+        return fair_ticks(self.one, self._index_at(ts_ms), ts_ms)
+
+    def _was_at(self, ts_ms: int) -> int:
+        """The price at an hour of the past, of which the last leads to the present."""
+        if ts_ms >= self._began_ms:
+            return self._fair_at(ts_ms)
+        return fair_ticks(self.one, self._walk.roughly_at(ts_ms) * self._rate, ts_ms)
 
     def _follow(self, side: str, against: Side, ts_ms: int) -> None:
         """The fair price has left the book: takers go after it, or makers withdraw before it."""
         rng = self._rng
         if rng.random() < min(0.5, self._taker * 4):
             self._take(side, 1 + int(rng.random() * self.one.level_lots * 4), 4, ts_ms + rng.randrange(STEP_MS))
-        else:
+        elif len(against) > 1:
             against.remove(against.best)
 
     def _take(self, side: str, lots: int, levels: int, ts_ms: int) -> None:
         against = self.book.asks if side == "buy" else self.book.bids
         for _ in range(levels):
+            if len(against) < 2:
+                break
             price = against.best
             there, orders = against.levels[price]
             if there <= lots:
@@ -199,7 +214,7 @@ class Engine:
                 against.put(price, (there - lots, max(1, orders - matched + 1)))
                 lots = 0
             self._record(price, parts, side, ts_ms)
-            if not lots or len(against) < 10:
+            if not lots:
                 break
 
     def _record(self, price: int, parts: tuple[int, ...], side: str, ts_ms: int) -> None:
@@ -207,7 +222,7 @@ class Engine:
         self._trade_id += len(parts)
         trade = Trade(self._trade_id, price, lots, parts, side, ts_ms, self.book.seq_id)
         self.trades.append(trade)
-        self.recent.append(trade)
+        self.log.add(trade)
         self.candles.trade(price, lots)
         self.last, self.last_lots = price, parts[-1]
 
@@ -221,25 +236,30 @@ class Engine:
             price = self.fair + side.sign * away
             if (price - other.best) * side.sign <= 0:
                 price = other.best + side.sign
-            side.put(price, self._level())
-        elif kind < 0.75 or len(side) < DEPTH - 20:
+            if self.one.lowest <= price <= self.one.highest:
+                side.put(price, self._level())
+        elif kind < 0.75 or len(side) < self._least_levels - 10:
             side.put(side.keys[int(rng.random() ** 2 * len(side))] * side.sign, self._level())
         else:
             side.remove(side.keys[int(rng.random() * len(side))] * side.sign)
 
     def _trim(self) -> None:
         for side in (self.book.bids, self.book.asks):
-            while len(side) > DEPTH:
+            while len(side) > self.one.depth:
                 side.remove(side.worst)
-            while len(side) < DEPTH - 10:
-                side.put(side.worst + side.sign * self._spacing(), self._level())
+            self._deepen(side, self._least_levels)
 
     def _fill_book(self) -> None:
         for side in (self.book.bids, self.book.asks):
-            price = self.fair
-            for _ in range(DEPTH - 5):
-                price += side.sign * self._spacing()
-                side.put(price, self._level())
+            side.put(self.fair + side.sign, self._level())
+            self._deepen(side, self.one.depth)
+
+    def _deepen(self, side: Side, levels: int) -> None:
+        while len(side) < levels:
+            price = side.worst + side.sign * self._spacing()
+            if not self.one.lowest <= price <= self.one.highest:
+                break
+            side.put(price, self._level())
 
     def _spacing(self) -> int:
         return 1 + int(self._rng.expovariate(1 / self._gap))
@@ -257,20 +277,42 @@ def _shares(lots: int, count: int) -> tuple[int, ...]:
 
 
 class Market:
-    """All instruments; an engine begins when somebody first asks for it."""
+    """All that moves; an engine begins when somebody first asks for it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, now_ms: int, *, demo: bool = False) -> None:
         self._seed = str(seed)
-        self._walks: dict[str, _Walk] = {}
+        self._walks: dict[str, Walk] = {
+            base: Walk(f"{self._seed}:{base}", price, now_ms) for base, price in COINS.items()
+        }
+        self.instruments = listed(now_ms, demo=demo)
+        self.spreads = spreads(now_ms)
+        self.indexes = indexes(now_ms)
+        """By id, which an instrument may have, too."""
         self.engines: dict[str, Engine] = {}
+        self.index_engines: dict[str, IndexEngine] = {}
 
     def engine(self, inst_id: str, now_ms: int) -> Engine:
-        """The engine of an instrument, awake. KeyError if there is no such instrument."""
+        """The engine of an instrument or a spread, awake. KeyError if there is none."""
         engine = self.engines.get(inst_id)
         if engine is None:
-            one = INSTRUMENTS[inst_id]
-            walk = self._walks.get(one.base)
-            if walk is None:
-                walk = self._walks[one.base] = _Walk(f"{self._seed}:{one.base}", one.price)
-            engine = self.engines[inst_id] = Engine(one, walk, self._seed, now_ms)
+            one = self.instruments.get(inst_id) or self.spreads[inst_id]
+            engine = self.engines[inst_id] = Engine(one, self._walks[one.base], self._seed, now_ms)
         return engine
+
+    def rename(self, inst_id: str, to: str, now_ms: int) -> None:
+        """Let an instrument be known by another name, too; it goes on as it was."""
+        engine = self.engines[to] = self.engine(inst_id, now_ms)
+        engine.one = replace(engine.one, inst_id=to)
+
+    def index_engine(self, inst_id: str, now_ms: int) -> IndexEngine:
+        """The engine of an index, awake. KeyError if there is none."""
+        engine = self.index_engines.get(inst_id)
+        if engine is None:
+            one = self.indexes[inst_id]
+            engine = self.index_engines[inst_id] = IndexEngine(one, self._walks[one.base], self._seed, now_ms)
+        return engine
+
+    def index(self, inst_id: str, ts_ms: int) -> float:
+        """The value of an index at any moment."""
+        one = self.indexes[inst_id]
+        return self._walks[one.base].at(ts_ms) * RATES[one.quote]

@@ -40,10 +40,10 @@ def misbehave(connection: Connection, fault: Fault) -> None:
         case "together":
             connection.send(b"".join(text_frame(text) for text in options["texts"]))
         case "send":
-            connection.send_text(options["text"])
+            connection.send(text_frame(options["text"]))
         case "notice":
             connection.send_text(connection.conversation.notice())
-            asyncio.get_running_loop().call_later(options["close_after_s"], connection.close, 4006, "Service upgrade")
+            asyncio.get_running_loop().call_later(options["close_after_s"], connection.close, 4006)
         case "close":
             connection.close(int(options["code"]), options["text"])
         case "drop":

@@ -10,9 +10,8 @@ from functools import partial
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import Account, Accounts
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.faults import Faults
-from okws_celery.simulator.frames import text_frame
 from okws_celery.simulator.private_streams import account_news, moved_news, position_news, row_news, snapshot
+from okws_celery.simulator.standing import StandingFaults
 from okws_celery.simulator.trading.positions import PositionKey
 from okws_celery.simulator.trading.trader import Told, Trader
 
@@ -31,7 +30,7 @@ class PrivatePushes:
         self,
         accounts: Accounts,
         connections: Mapping[str, Connection],
-        faults: Faults,
+        faults: StandingFaults,
         now_ms: Callable[[], int],
     ) -> None:
         self._connections = connections
@@ -103,7 +102,7 @@ class PrivatePushes:
 
     def _framed(self, connection: Connection, arg: Arg, texts: Iterable[str]) -> list[bytes]:
         path, conn_id = connection.path, connection.conn_id
-        return [text_frame(one) for text in texts for one in self._faults.pushes(arg, text, path, conn_id)]
+        return [connection.encode(one) for text in texts for one in self._faults.pushes_of(conn_id, arg, text, path)]
 
     # -- snapshots
 

@@ -19,7 +19,20 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import Account, Accounts
 from okws_celery.simulator.trading.operations import Desk
 
-__all__ = ["TEXTS", "Conversation", "Counts", "Offer", "Policy", "Refusal", "Request", "Step", "Then", "Venue", "named"]
+__all__ = [
+    "LOGIN_VALID_S",
+    "TEXTS",
+    "Conversation",
+    "Counts",
+    "Offer",
+    "Policy",
+    "Refusal",
+    "Request",
+    "Step",
+    "Then",
+    "Venue",
+    "named",
+]
 
 REQUESTS_PER_HOUR = 480
 CONNECTIONS_PER_CHANNEL = 30
@@ -50,6 +63,7 @@ TEXTS = {
     60032: "API key doesn't exist",
     60033: "Parameter {name} error",
     63999: "Login failed due to internal error. Please try again later.",
+    64000: "The subscription parameter uly is no longer available, please replace it with instFamily.",
     64002: "This channel is not supported by the business URL. Please use the correct URL for {arg}.",
     64003: "Your trading fee tier doesn't meet the requirement to access this channel: {arg}",
     64004: "Subscribe to both {channel} and books-l2-tbt for {instId} is not allowed. Unsubscribe books-l2-tbt first.",
@@ -181,6 +195,10 @@ class Conversation:
     counts: Counts
     desk: Desk
     limits: bool = True
+    demo: bool = False
+    """Whether the client has connected to the demo environment."""
+    login_closes: bool = False
+    """Whether a refused login ends the connection."""
     account: Account | None = None
     subscribed: dict[Arg, Offer] = field(default_factory=dict)
     established: bool = False
@@ -263,6 +281,8 @@ class Conversation:
         return [Step(text, Then.UNSUBSCRIBED, "unsubscribe", found.arg)]
 
     def _login(self, said: dict[str, Any], request_id: str, now_s: float) -> Step:
+        if "apiKey" in said and "token" in said:
+            return self._login_error(60026, request_id)
         for name in ("apiKey", "passphrase", "timestamp", "sign"):
             value = said.get(name)
             if value in (None, ""):
@@ -276,6 +296,8 @@ class Conversation:
         account = self.accounts.find(api_key)
         if account is None:
             return self._login_error(60032 if _UUID.fullmatch(api_key.lower()) else 60005, request_id)
+        if account.demo != self.demo:
+            return self._login_error(50101, request_id)
         if said["passphrase"] != account.key.passphrase:
             return self._login_error(60024, request_id)
         if not re.fullmatch(r"\d{9,11}(\.\d+)?", timestamp):
@@ -374,7 +396,7 @@ class Conversation:
 
     def _login_refused(self, refusal: Refusal, request_id: str) -> Step:
         said = self._event("error", request_id, msg=refusal.text, code=str(refusal.code))
-        return Step(said, Then.LOGIN_REFUSED, "login", close=refusal.close)
+        return Step(said, Then.LOGIN_REFUSED, "login", close=refusal.close or (4001 if self.login_closes else 0))
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -1,35 +1,38 @@
 """Replay of a recorded session: for each subscribed argument exactly the frames that were recorded for it.
 
-The recording is a `replay.jsonl`: one object a line, `{"recv", "dir": "open" | "out" | "in", "line", "raw"}`. Recorded
-acks are not sent again; the exchange gives its own. The clock of an argument starts with the request that subscribes
-it, so the arguments of one request come in the order in which they were recorded, and one that is subscribed again
-begins anew.
+Recorded acks are not sent again; the exchange gives its own. The clock of an argument starts with the request that
+subscribes it, so the arguments of one request come in the order in which they were recorded, and one that is subscribed
+again begins anew.
+
+Looped, the next round begins where the recording ends: a round lasts as long as the recording (at least a second), and
+brings the same bytes again, so that times and sequence numbers jump back. A book begins its round with its snapshot.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.protocol import TEXTS, Offer, Refusal, named
+from okws_celery.simulator.recording import Recording
 
-__all__ = ["MAX", "RECORDED", "Player", "Recording", "parse_pace"]
+if TYPE_CHECKING:
+    from okws_celery.simulator.connection import Connection
+
+__all__ = ["MAX", "RECORDED", "Player", "Players", "parse_pace"]
 
 RECORDED = 1.0
 MAX = 0.0
 """Pace: no pause between frames but those that the reader needs."""
 
 _WRITE_CHARS = 32 * 1024
-_NOT_IN_A_REQUEST = ("uid",)
+_SHORTEST_ROUND_S = 1.0
 
 
 def parse_pace(given: str | float) -> float:
@@ -45,42 +48,14 @@ def parse_pace(given: str | float) -> float:
     return pace
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    index: int
+class _Due(NamedTuple):
+    """A frame that waits. Its order is that of sending."""
+
     at_s: float
-    """Since the first frame of data."""
+    round: int
+    line: int
+    arg: Arg
     text: str
-
-
-class Recording:
-    """The frames of data of a recorded session, by argument. It is the venue of a simulator that replays."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.frames: dict[Arg, list[_Frame]] = {}
-        began: float | None = None
-        for index, line in enumerate(_lines(path), start=1):
-            try:
-                entry = json.loads(line)
-                if entry["dir"] != "in":
-                    continue
-                text, received_s = entry["raw"], float(entry["recv"])
-            except (ValueError, KeyError, TypeError):
-                raise BadCommand(f"replay {str(path)!r}, line {index}: not a line of a recording") from None
-            arg = _recorded_arg(text)
-            if arg is None:
-                continue
-            began = received_s if began is None else began
-            self.frames.setdefault(arg, []).append(_Frame(index, received_s - began, text))
-        if not self.frames:
-            raise BadCommand(f"replay {str(path)!r}: no frame of a v5 channel is in it")
-
-    def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
-        """Whatever was recorded can be had on every path and without login; the rest is 60018."""
-        arg = _arg(said)
-        if arg not in self.frames:
-            return Refusal(60018, TEXTS[60018].format(arg=named(said)))
-        return Offer(arg, str(said.get("channel", "")), str(said.get("instId", "")))
 
 
 class Player:
@@ -92,19 +67,23 @@ class Player:
         pace: float,
         send: Callable[[list[tuple[Arg, str]]], None],
         steady: Callable[[], Awaitable[None]],
+        *,
+        loop: bool = False,
     ) -> None:
         self._recording = recording
         self._pace = pace
         self._send = send
         self._steady = steady
-        self._due: list[tuple[float, int, Arg, str]] = []
+        self._loop = loop
+        self._round_s = max(recording.span_s, _SHORTEST_ROUND_S) / pace if pace else 0.0
+        self._due: list[_Due] = []
         self._more = asyncio.Event()
         self._request_s = 0.0
         self._task = asyncio.get_running_loop().create_task(self._play())
 
     @property
     def pending(self) -> int:
-        """Frames that are still to be sent."""
+        """Frames that are still to be sent; of a loop, in the present round."""
         return len(self._due)
 
     def request(self, now_s: float) -> None:
@@ -114,20 +93,25 @@ class Player:
     def start(self, arg: Arg) -> None:
         """Play an argument from its first frame."""
         self.stop(arg)
-        for frame in self._recording.frames[arg]:
-            due_s = self._request_s + frame.at_s / self._pace if self._pace else 0.0
-            self._due.append((due_s, frame.index, arg, frame.text))
+        self._due += self._frames(arg, self._request_s, self._due[0].round if self._due else 0)
         heapq.heapify(self._due)
         self._more.set()
 
     def stop(self, arg: Arg) -> None:
         """Play an argument no more."""
-        self._due = [one for one in self._due if one[2] != arg]
+        self._due = [one for one in self._due if one.arg != arg]
         heapq.heapify(self._due)
 
     def cancel(self) -> None:
         """End."""
         self._task.cancel()
+
+    def _frames(self, arg: Arg, begin_s: float, number: int) -> list[_Due]:
+        """All frames of an argument in one round."""
+        return [
+            _Due(begin_s + frame.at_s / self._pace if self._pace else 0.0, number, frame.index, arg, frame.text)
+            for frame in self._recording.frames[arg]
+        ]
 
     async def _play(self) -> None:
         while True:
@@ -136,7 +120,7 @@ class Player:
                 await self._more.wait()
                 await asyncio.sleep(0)  # all acks of the request go out before its first frame
                 continue
-            wait_s = self._due[0][0] - time.monotonic()
+            wait_s = self._due[0].at_s - time.monotonic()
             if wait_s > 0:
                 self._more.clear()
                 with suppress(TimeoutError):
@@ -149,30 +133,68 @@ class Player:
     def _take_due(self) -> list[tuple[Arg, str]]:
         """What is due by now, in its order, up to as much as goes out in one write."""
         now_s, taken, size = time.monotonic(), [], 0
-        while self._due and self._due[0][0] <= now_s and size < _WRITE_CHARS:
-            _, _, arg, text = heapq.heappop(self._due)
-            taken.append((arg, text))
-            size += len(text)
+        while self._due and self._due[0].at_s <= now_s and size < _WRITE_CHARS:
+            due = heapq.heappop(self._due)
+            taken.append((due.arg, due.text))
+            size += len(due.text)
+            if self._loop:
+                self._again(due)
         return taken
 
-
-def _lines(path: str | Path) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
-        raise BadCommand(f"replay {str(path)!r}: {reason}") from None
-
-
-def _recorded_arg(text: str) -> Arg | None:
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(said, dict) or "event" in said or not isinstance(said.get("arg"), dict):
-        return None
-    return _arg(said["arg"])
+    def _again(self, due: _Due) -> None:
+        """After the last frame of an argument comes its first, in the next round."""
+        frames = self._recording.frames[due.arg]
+        if due.line == frames[-1].index:
+            began_s = due.at_s - frames[-1].at_s / self._pace if self._pace else 0.0
+            self._due += self._frames(due.arg, began_s + self._round_s, due.round + 1)
+            heapq.heapify(self._due)
 
 
-def _arg(said: Mapping[str, Any]) -> Arg:
-    return tuple(sorted((str(key), str(value)) for key, value in said.items() if key not in _NOT_IN_A_REQUEST))
+class Players:
+    """The players of all connections."""
+
+    def __init__(
+        self,
+        recording: Recording | None,
+        pace: float,
+        send: Callable[[Connection, list[tuple[Arg, str]]], None],
+        *,
+        loop: bool,
+    ) -> None:
+        self._recording = recording
+        self._pace = pace
+        self._send = send
+        self._loop = loop
+        self._players: dict[Connection, Player] = {}
+
+    @property
+    def pending(self) -> int:
+        """Frames that are still to be sent."""
+        return sum(player.pending for player in self._players.values())
+
+    def request(self, connection: Connection) -> None:
+        """A connection made a request."""
+        if connection in self._players:
+            self._players[connection].request(time.monotonic())
+
+    def start(self, connection: Connection, arg: Arg) -> None:
+        """Play an argument to a connection."""
+        assert self._recording is not None
+        player = self._players.get(connection)
+        if player is None:
+            send = partial(self._send, connection)
+            player = Player(self._recording, self._pace, send, connection.steady, loop=self._loop)
+            self._players[connection] = player
+            player.request(time.monotonic())
+        player.start(arg)
+
+    def stop(self, connection: Connection, arg: Arg) -> None:
+        """Play it no more."""
+        if connection in self._players:
+            self._players[connection].stop(arg)
+
+    def end(self, connection: Connection) -> None:
+        """A connection is gone."""
+        player = self._players.pop(connection, None)
+        if player is not None:
+            player.cancel()

@@ -86,7 +86,6 @@ def _handler(exchange: Exchange, call: _Call) -> Callable[[web.Request], Awaitab
                 request.raw_path,
                 text,
                 now_s,
-                demo=exchange.options.demo,
             )
             exp_time = request.headers.get("expTime", "")
             code, data = call(_Asked(exchange, account, dict(request.query), _parsed(text), exp_time, now_s))
@@ -128,7 +127,7 @@ def _instruments(asked: _Asked) -> list[Any]:
     if not wanted:
         raise Refused(50014, name="instType")
     return [
-        instrument_object(one, asked.now_ms)
+        instrument_object(one)
         for one in asked.exchange.instruments.values()
         if one.inst_type == wanted and asked.query.get("instId", "") in ("", one.inst_id)
     ]

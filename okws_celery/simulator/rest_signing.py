@@ -30,11 +30,12 @@ class Unsigned(Exception):
 
 
 def signed_by(
-    accounts: Accounts, headers: Mapping[str, str], method: str, path: str, body: str, now_s: float, *, demo: bool
+    accounts: Accounts, headers: Mapping[str, str], method: str, path: str, body: str, now_s: float
 ) -> Account:
     """The account that signed a call at Unix time `now_s`; `path` is with its query, as sent.
 
-    A demo server takes calls with `x-simulated-trading: 1` only. Unsigned says what is wrong, in OKX's order.
+    Calls with a key of the demo environment have `x-simulated-trading: 1`, others have not. Unsigned says what is
+    wrong, in OKX's order.
     """
     for name, code in _MISSING.items():
         if not headers.get(name):
@@ -56,7 +57,7 @@ def signed_by(
         raise Unsigned(50105, "Request header OK-ACCESS-PASSPHRASE incorrect.")
     if headers["OK-ACCESS-SIGN"] != sign(account.key.secret, timestamp, method, path, body):
         raise Unsigned(50113, "Invalid Sign")
-    if demo and headers.get("x-simulated-trading") != "1":
+    if account.demo != (headers.get("x-simulated-trading") == "1"):
         raise Unsigned(50101, "APIKey does not match current environment.")
     return account
 

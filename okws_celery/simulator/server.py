@@ -11,9 +11,10 @@ from aiohttp import WSMsgType, web
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.okx.endpoints import PATHS
-from okws_celery.simulator import control, rest, rest_private
+from okws_celery.simulator import control, control_market, rest, rest_private
 from okws_celery.simulator.exchange import Exchange, Options
-from okws_celery.simulator.frames import PONG, frame
+from okws_celery.simulator.frames import PONG, frame, permessage_deflate
+from okws_celery.simulator.rest_faults import rest_faults
 
 __all__ = ["PortInUse", "Server"]
 
@@ -26,7 +27,7 @@ class PortInUse(OkwsError):
 
 
 class Server:
-    """Serves `/ws/v5/{public,private,business}`, REST and the control API. `start` before anything else."""
+    """Serves `/ws/v5/{public,private,business}`, `/ws/v3`, REST and the control API. `start` before anything else."""
 
     def __init__(self, options: Options, host: str, port: int, tls: tuple[str, str] | None = None) -> None:
         self.host = host
@@ -41,6 +42,11 @@ class Server:
     def ws_url(self) -> str:
         """Base of the WebSocket URLs."""
         return f"{'wss' if self.tls else 'ws'}://{self._authority}/ws/v5"
+
+    @property
+    def v3_url(self) -> str:
+        """The one URL of the v3 API."""
+        return f"{'wss' if self.tls else 'ws'}://{self._authority}/ws/v3"
 
     @property
     def rest_url(self) -> str:
@@ -60,12 +66,13 @@ class Server:
         except BaseException:
             bound.close()
             raise
-        self.exchange.set_listening = self._set_listening
-        app = web.Application()
-        app.add_routes([web.get(f"/ws/v5/{path}", self._websocket) for path in PATHS])
+        self.exchange.trouble.set_listening = self._set_listening
+        app = web.Application(middlewares=[rest_faults(self.exchange)])
+        app.add_routes([web.get(path, self._websocket) for path in (*(f"/ws/v5/{one}" for one in PATHS), "/ws/v3")])
         app.add_routes(rest.routes(self.exchange))
         app.add_routes(rest_private.routes(self.exchange))
         app.add_routes(control.routes(self.exchange))
+        app.add_routes(control_market.routes(self.exchange))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         self._listening = await self._listen(bound)
@@ -102,12 +109,16 @@ class Server:
         exchange = self.exchange
         if not exchange.admits(request.remote or ""):
             return web.json_response({"code": "50011", "msg": "Requests too frequent", "data": []}, status=429)
-        ws = web.WebSocketResponse(timeout=0.5, autoping=False, compress=False, max_msg_size=_MOST_BYTES + 1)
+        path = request.path.rpartition("/")[2]
+        deflate = self._options.deflate and path != "v3"
+        ws = web.WebSocketResponse(timeout=0.5, autoping=False, compress=deflate, max_msg_size=_MOST_BYTES + 1)
         transport: Any = request.transport
         # Known before the client can know it: who has connected is in every count at once.
-        connection = exchange.opened(request.path.rpartition("/")[2], ws, transport)
+        connection = exchange.opened(path, ws, transport, demo=request.query.get("brokerId") == "9999")
         try:
             await ws.prepare(request)
+            if ws.compress:
+                connection.encode = permessage_deflate(int(ws.compress))
             while not ws.closed:
                 message = await ws.receive()
                 await connection.running()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.channels import stream_of
-from okws_celery.simulator.instruments import INSTRUMENTS
+from okws_celery.simulator.channels import CHANNELS
 from okws_celery.simulator.market import STEP_MS, Engine, Market
-from okws_celery.simulator.numbers import decimal_text
-from okws_celery.simulator.stream import ORDER, Stream
+from okws_celery.simulator.pulse import Pulse
+from okws_celery.simulator.stream import ORDER, InstrumentStream, Moving, Stream
+from okws_celery.simulator.values import IndexEngine
 
 __all__ = ["Clock", "Emit", "MarketSource"]
 
 Emit = Callable[[Arg, str], None]
 """Takes one push for all who listen to an argument."""
 
-_PROMPT = frozenset({"trades", "trades-all", "bbo-tbt", "books-l2-tbt", "books50-l2-tbt"})
+_PROMPT = frozenset(
+    "trades trades-all option-trades bbo-tbt books-l2-tbt books50-l2-tbt "
+    "sprd-public-trades sprd-bbo-tbt sprd-books-l2-tbt".split()
+)
 """Channels that push as things happen; without one of them the market looks up only every 100 ms."""
 _SLOW_STEPS = 5
 _MOST_STEPS = 500
@@ -38,8 +40,10 @@ class Clock:
         return int(self._begin_ms + (time.monotonic() - self._began_s) * 1000 * self.speed)
 
 
-class _Watcher(Stream):
+class _Watcher(InstrumentStream):
     """One who wants an instrument to move, and says nothing."""
+
+    engine: Engine
 
     def __init__(self, engine: Engine, after: Callable[[Engine], None]) -> None:
         super().__init__((("channel", ""),), engine)
@@ -53,120 +57,127 @@ class _Watcher(Stream):
 class MarketSource:
     """Streams by argument over the engines of a market. An engine moves only while somebody listens to its streams."""
 
-    def __init__(self, seed: int, clock: Clock, *, checksums: bool = False) -> None:
-        self.market = Market(seed)
+    def __init__(self, seed: int, clock: Clock, *, checksums: bool = False, demo: bool = False) -> None:
         self.clock = clock
+        self.market = Market(seed, clock.now_ms(), demo=demo)
         self.checksums = checksums
-        self._streams: dict[Arg, Stream] = {}
-        self._by_instrument: dict[str, list[Stream]] = {}
+        self.pulse = Pulse(self.market, clock.now_ms())
+        self._streams: dict[Arg, list[Stream]] = {}
+        self._by_engine: dict[int, list[Stream]] = {}
 
     @property
     def wait_s(self) -> float | None:
         """How long until the next step is worth taking, in real seconds; None: nobody listens."""
-        if not self._by_instrument:
+        if not self._by_engine:
             return None
-        prompt = any(stream.name in _PROMPT for streams in self._by_instrument.values() for stream in streams)
+        prompt = any(stream.name in _PROMPT for streams in self._by_engine.values() for stream in streams)
         return max(0.002, STEP_MS * (1 if prompt else _SLOW_STEPS) / 1000 / self.clock.speed)
 
     def engine(self, inst_id: str) -> Engine:
-        """The engine of an instrument, at the present moment. KeyError if there is none."""
-        now_ms = self.clock.now_ms()
-        engine = self.market.engine(inst_id, now_ms)
-        if inst_id not in self._by_instrument:
-            engine.catch_up(now_ms)
+        """The engine of an instrument or a spread, at the present moment. KeyError if there is none."""
+        engine = self.market.engine(inst_id, self.clock.now_ms())
+        self._wake(engine)
+        return engine
+
+    def index_engine(self, inst_id: str) -> IndexEngine:
+        """The engine of an index, at the present moment. KeyError if there is none."""
+        engine = self.market.index_engine(inst_id, self.clock.now_ms())
+        self._wake(engine)
         return engine
 
     def join(self, arg: Arg) -> str | None:
         """Somebody listens to an argument from now on; gives the push that begins it, if it has one."""
-        stream = self._streams.get(arg)
-        if stream is None:
-            by_key = dict(arg)
-            if by_key["channel"] == "status":
-                return _maintenance(self.clock.now_ms())
-            inst_id = by_key.get("instId", "")
-            if inst_id not in INSTRUMENTS:
-                return None
-            stream = stream_of(arg, self.engine(inst_id))
-            if stream is None:
-                return None
-            stream.checksums = self.checksums
-            stream.begin()
-            self._streams[arg] = stream
-            together = self._by_instrument.setdefault(inst_id, [])
-            together.append(stream)
-            together.sort(key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER))
-        return stream.opening()
+        if arg not in self._streams:
+            self._streams[arg] = self._made(arg)
+            for stream in self._streams[arg]:
+                stream.checksums = self.checksums
+                stream.begin()
+                self._set_going(stream)
+        return self.opening(arg)
 
     def opening(self, arg: Arg) -> str | None:
         """The push that would begin an argument for one more listener."""
-        stream = self._streams.get(arg)
-        return stream.opening() if stream else None
+        return next(filter(None, (stream.opening() for stream in self._streams.get(arg, ()))), None)
 
     def leave(self, arg: Arg) -> None:
         """Nobody listens to an argument any more."""
-        stream = self._streams.pop(arg, None)
-        if stream is not None:
-            self._gone(stream)
-
-    def _gone(self, stream: Stream) -> None:
-        inst_id = stream.one.inst_id
-        together = self._by_instrument[inst_id]
-        together.remove(stream)
-        stream.end()
-        if not together:
-            del self._by_instrument[inst_id]
+        for stream in self._streams.pop(arg, ()):
+            stream.end()
+            self._let_go(stream)
 
     def watch(self, inst_id: str, after: Callable[[Engine], None]) -> Stream:
         """Move an instrument on, and call `after` after each of its steps, until `unwatch` of what this gives."""
         watcher = _Watcher(self.engine(inst_id), after)
-        self._by_instrument.setdefault(inst_id, []).append(watcher)
+        self._set_going(watcher)
         return watcher
 
     def unwatch(self, watcher: Stream) -> None:
         """End what `watch` began."""
-        self._gone(watcher)
+        self._let_go(watcher)
+
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom speak, to all who listen to it; gives the number of its arguments."""
+        asked = [stream for streams in self._streams.values() for stream in streams if stream.name == channel]
+        for stream in asked:
+            stream.asked = True
+        return len(asked)
 
     def advance(self, emit: Emit) -> None:
         """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
         now_ms = self.clock.now_ms()
         for _ in range(_MOST_STEPS):
-            behind = [
-                (self.market.engines[inst_id], streams)
-                for inst_id, streams in self._by_instrument.items()
-                if self.market.engines[inst_id].at_ms + 2 * STEP_MS <= now_ms
-            ]
+            behind = [one for one in self._by_engine.values() if one[0].engine.at_ms + 2 * STEP_MS <= now_ms]
             if not behind:
                 return
-            for engine, streams in behind:
-                ts_ms = engine.step()
+            for streams in behind:
+                ts_ms = streams[0].engine.step()
                 for stream in tuple(streams):
                     for text in stream.after(ts_ms):
                         emit(stream.arg, text)
 
+    def _made(self, arg: Arg) -> list[Stream]:
+        """The streams of an argument; none for a channel on which this market has nothing to say."""
+        by_key = dict(arg)
+        line = CHANNELS.get(by_key["channel"])
+        return [line.make(arg, engine) for engine in self._engines(line.of, by_key)] if line else []
+
+    def _engines(self, of: str, by_key: dict[str, str]) -> list[Moving]:
+        inst_id = by_key.get("instId", "")
+        match of:
+            case "market":
+                self._wake(self.pulse)
+                return [self.pulse]
+            case "index":
+                return [self.index_engine(inst_id)]
+            case "spread":
+                return [self.engine(by_key["sprdId"])]
+            case "options":
+                family = by_key.get("instFamily")
+                options = [one for one in self.market.instruments.values() if one.opt_type]
+                return [self.engine(one.inst_id) for one in options if (inst_id or one.inst_id) == one.inst_id
+                        and (inst_id or family == one.family)]  # fmt: skip
+            case _:
+                return [self.engine(inst_id)]
+
+    def _set_going(self, stream: Stream) -> None:
+        together = self._by_engine.setdefault(id(stream.engine), [])
+        together.append(stream)
+        together.sort(key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER))
+
+    def _let_go(self, stream: Stream) -> None:
+        together = self._by_engine[id(stream.engine)]
+        together.remove(stream)
+        if not together:
+            del self._by_engine[id(stream.engine)]
+
+    def _wake(self, engine: Moving) -> None:
+        if id(engine) not in self._by_engine:
+            engine.catch_up(self.clock.now_ms())
+
     def price_in_usd(self, ccy: str) -> Decimal:
         """What a currency is worth."""
         inst_id = f"{ccy}-USDT"
-        if inst_id not in INSTRUMENTS:
+        if inst_id not in self.market.instruments:
             return Decimal(1)
         engine = self.engine(inst_id)
-        return Decimal(decimal_text(engine.last, engine.one.tick_decimals))
-
-
-def _maintenance(now_ms: int) -> str:
-    """The latest maintenance event: one that is over since a week."""
-    end = now_ms - 7 * 86_400_000
-    row = {
-        "title": "Trading account WebSocket system upgrade",
-        "state": "completed",
-        "begin": str(end - 2_580_000),
-        "end": str(end),
-        "preOpenBegin": "",
-        "href": "",
-        "serviceType": "0",
-        "system": "unified",
-        "scheDesc": "",
-        "maintType": "1",
-        "env": "1",
-        "ts": str(end),
-    }
-    return json.dumps({"arg": {"channel": "status"}, "data": [row]}, separators=(",", ":"))
+        return Decimal(engine.one.price_text(engine.last))

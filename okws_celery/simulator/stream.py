@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Protocol
 
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.instruments import Instrument
-from okws_celery.simulator.market import Engine
+from okws_celery.simulator.instrument import Instrument
 
-__all__ = ["ORDER", "Stream"]
+__all__ = ["ORDER", "InstrumentStream", "Moving", "MovingInstrument", "Stream"]
 
 _TENTH_MS = 100
 
 ORDER = (
-    "trades trades-all bbo-tbt books-l2-tbt books50-l2-tbt books books-elp books-rpi books5 "
-    "tickers mark-price index-tickers open-interest funding-rate price-limit"
+    "trades trades-all option-trades bbo-tbt books-l2-tbt books50-l2-tbt books books-elp books-rpi books5 "
+    "sprd-public-trades sprd-bbo-tbt sprd-books-l2-tbt sprd-books5 "
+    "tickers sprd-tickers mark-price index-tickers open-interest funding-rate price-limit"
 ).split()
-"""Channels of one instrument push in this order (PROTOCOL 6.5 fixes it for books); candles come last."""
+"""Channels of one instrument push in this order (PROTOCOL 5.2 and 6.5 fix it for books); candles come last."""
+
+
+class Moving(Protocol):
+    """What a stream tells of: an engine of the market."""
+
+    at_ms: int
+
+    def step(self) -> int:
+        """Move on; gives the moment at which the step began."""
+
+    def catch_up(self, now_ms: int) -> None:
+        """Be awake at `now_ms`, after a time in which nobody looked."""
+
+
+class MovingInstrument(Moving, Protocol):
+    """The engine of an instrument, an index or a spread."""
+
+    one: Instrument
 
 
 class Stream:
@@ -27,11 +46,12 @@ class Stream:
     """Shortest time between two pushes; 0: after each step."""
     checksums = False
     """Whether a merged book gives its checksum, which OKX now leaves 0."""
+    asked = False
+    """Somebody wants to see what this channel says seldom, at the next occasion."""
 
-    def __init__(self, arg: Arg, engine: Engine) -> None:
+    def __init__(self, arg: Arg, engine: Moving) -> None:
         self.arg = arg
-        self.engine = engine
-        self.one: Instrument = engine.one
+        self.engine: Moving = engine
         self.name = dict(arg)["channel"]
         self._head = f'{{"arg":{_arg_text(arg)},"data":['
         self._pushed_ms = 0
@@ -63,6 +83,14 @@ class Stream:
 
     def _push(self, row: str) -> str:
         return f"{self._head}{row}]}}"
+
+
+class InstrumentStream(Stream):
+    """A stream that tells of one instrument, index or spread."""
+
+    def __init__(self, arg: Arg, engine: MovingInstrument) -> None:
+        super().__init__(arg, engine)
+        self.one = engine.one
 
 
 def _arg_text(arg: Arg) -> str:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
+from okws_celery.errors import BadCommand
 from okws_celery.okx.login import Credentials
 from okws_celery.simulator.needs import needed
 
 with needed():
     from okws_celery.simulator.account_side import account_state, perform
     from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
+    from okws_celery.simulator.load import Load
     from okws_celery.simulator.server import Server
 
-from okws_celery.simulator.accounts import DEFAULT_KEY, AccountSetup
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, AccountSetup
 from okws_celery.simulator.faults import Fault, arg_of, parse_fault
 from okws_celery.simulator.frames import TEXT, frame
+from okws_celery.simulator.load_plan import parse_plan
 from okws_celery.simulator.replay import parse_pace
 
 __all__ = ["LiveConnection", "Simulator"]
@@ -48,9 +51,13 @@ class Simulator:
         with Simulator(seed=1, limits=False) as sim:
             ...connect to sim.ws_url + "/public"
 
-    `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor. `tls` is (certificate, key), paths of
-    PEM files. `speed` makes the market's time run faster. `checksums` fills the field that OKX now leaves 0. `idle_s`
-    is the silence after which OKX closes a connection. `ahead_s` is how far its clock is ahead of this machine's.
+    `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor, and again with `loop`. `tls` is
+    (certificate, key), paths of PEM files. `speed` makes the market's time run faster. `load` turns the load mode on:
+    {"rate": messages a second, "mix": {channel: share}, "instruments": number}. `demo` makes it the demo environment,
+    in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
+    0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
+    connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
+    subscriptions (4009 and 4008, 0: no limit). `ahead_s` is how far its clock is ahead of this machine's.
     """
 
     def __init__(
@@ -60,13 +67,20 @@ class Simulator:
         limits: bool = True,
         replay: str | Any | None = None,
         pace: str | float = "recorded",
+        loop: bool = False,
+        load: Mapping[str, Any] | None = None,
         speed: float = 1.0,
         tls: tuple[str, str] | None = None,
         api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
         ahead_s: float = 0.0,
+        demo_keys: Iterable[Credentials | AccountSetup] = (DEMO_KEY,),
         demo: bool = False,
         checksums: bool = False,
+        deflate: bool = True,
         idle_s: float = 30.0,
+        login_closes: bool = False,
+        most_on_one: int = 0,
+        most_in_all: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -76,11 +90,18 @@ class Simulator:
             replay=str(replay) if replay else "",
             pace=parse_pace(pace),
             speed=speed,
+            loop=loop,
+            load=None if load is None else parse_plan(load),
             api_keys=tuple(api_keys),
-            checksums=checksums,
-            idle_s=idle_s,
             ahead_s=ahead_s,
+            demo_keys=tuple(demo_keys),
             demo=demo,
+            checksums=checksums,
+            deflate=deflate,
+            idle_s=idle_s,
+            login_closes=login_closes,
+            most_on_one=most_on_one,
+            most_in_all=most_in_all,
         )
         self._server = Server(options, host, port, (str(tls[0]), str(tls[1])) if tls else None)
         self._thread = threading.Thread(target=self._run, name="okx-simulator", daemon=True)
@@ -130,6 +151,11 @@ class Simulator:
     def ws_url(self) -> str:
         """Base of the WebSocket URLs, as OKWS_WS_URL takes it."""
         return self._server.ws_url
+
+    @property
+    def v3_url(self) -> str:
+        """The URL of the v3 API, which plays recordings of it."""
+        return self._server.v3_url
 
     @property
     def rest_url(self) -> str:
@@ -189,7 +215,19 @@ class Simulator:
         """What `GET /control/state` says."""
         return self._call(self._exchange.state)
 
+    def load_state(self) -> dict[str, Any]:
+        """What `GET /control/load` says: what was asked for in load mode, and what was sent. Times are Unix us."""
+        return self._call(self._load.state)
+
     # -- what should happen
+
+    def load(self, **plan: Any) -> None:
+        """In load mode: send at another `rate`, or in another `mix`, from now on."""
+        self._call(lambda: self._load.set_plan(parse_plan(plan, self._load.plan)))
+
+    def burst(self, messages: int) -> None:
+        """In load mode: send so many messages as fast as they are read. Returns at once; `load_state` tells the end."""
+        self._call(lambda: self._load.burst(messages))
 
     def fault(self, name: str, **parameters: Any) -> Fault:
         """Misbehave: names and parameters are those of the table in `okws_celery.simulator.faults`.
@@ -199,7 +237,7 @@ class Simulator:
         fault = parse_fault({"fault": name, **parameters})
 
         def apply() -> None:
-            met = self._exchange.apply(fault)
+            met = self._exchange.trouble.apply(fault)
             if not fault.stands:
                 fault.hits = met
 
@@ -208,7 +246,7 @@ class Simulator:
 
     def end_fault(self, fault: Fault) -> None:
         """End one standing fault."""
-        self._call(lambda: self._exchange.end_fault(fault))
+        self._call(lambda: self._exchange.trouble.end(fault))
 
     def clear_faults(self) -> None:
         """End all standing faults."""
@@ -259,6 +297,13 @@ class Simulator:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""
         return self.fault("drop", path=path, how=how, conn=conn).hits
 
+    def ask(self, channel: str) -> int:
+        """Let a channel that speaks seldom (`call-auction-details`, `status`, ...) speak to all who listen to it.
+
+        Gives the number of its subscribed arguments.
+        """
+        return self._call(lambda: self._exchange.source.ask(channel))
+
     def stop_listening(self) -> None:
         """Refuse new connections from now on; live ones stay."""
         self._wait(self._server.listen(False))
@@ -268,6 +313,12 @@ class Simulator:
         self._wait(self._server.listen(True))
 
     # -- the thread
+
+    @property
+    def _load(self) -> Load:
+        if self._exchange.load is None:
+            raise BadCommand("this simulator is not in load mode: Simulator(load={...}) is")
+        return self._exchange.load
 
     @property
     def _exchange(self) -> Exchange:

@@ -8,21 +8,81 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from okws_celery.errors import ConfigError, StoreError
+from okws_celery.errors import ConfigError, StoreError, StoreRefused
 
-__all__ = ["BareConnection", "bare_connection", "check_url", "client", "shown"]
+__all__ = [
+    "BareConnection",
+    "async_client",
+    "async_impatient_client",
+    "async_listening_connection",
+    "bare_connection",
+    "check_url",
+    "client",
+    "impatient_client",
+    "listening_connection",
+    "shown",
+    "store_error",
+]
 
 SCHEMES = ("redis", "rediss", "unix")
 _TIMEOUT_S = 5.0
+_NO_LIMIT = 1 << 30
+"""Of connections of a client for threads: there are as many as there are threads in a call at once."""
 
 
 def client(url: str) -> redis.Redis:
     """A client whose replies are text. It survives a restart of Redis; safe for threads."""
     check_url(url)
-    return redis.Redis.from_url(url, decode_responses=True, health_check_interval=15, **_timeouts(url))
+    return redis.Redis.from_url(
+        url, decode_responses=True, health_check_interval=15, max_connections=_NO_LIMIT, **_timeouts(url)
+    )
+
+
+def async_client(url: str, connections: int) -> redis.asyncio.Redis:
+    """The same for coroutines of one event loop: who finds all of its connections busy waits for one."""
+    check_url(url)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        health_check_interval=15,
+        max_connections=connections,
+        timeout=None,
+        **_timeouts(url),
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def impatient_client(url: str) -> redis.Redis:
+    """A client that fails at once where the others would try again: for one who tries again himself."""
+    check_url(url)
+    return redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0), **_timeouts(url))
+
+
+def async_impatient_client(url: str) -> redis.asyncio.Redis:
+    """The same for coroutines."""
+    check_url(url)
+    return redis.asyncio.Redis.from_url(url, decode_responses=True, retry=AsyncRetry(NoBackoff(), 0), **_timeouts(url))
+
+
+def listening_connection(url: str) -> Any:
+    """A redis-py connection for pub/sub, not connected yet. It never connects again by itself, which would hide a gap;
+    replies are bytes."""
+    check_url(url)
+    pool: Any = redis.ConnectionPool.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), **_timeouts(url))
+    return pool.make_connection()
+
+
+def async_listening_connection(url: str) -> Any:
+    """The same for coroutines."""
+    check_url(url)
+    retry = AsyncRetry(NoBackoff(), 0)
+    pool: Any = redis.asyncio.ConnectionPool.from_url(url, protocol=2, retry=retry, **_timeouts(url))
+    return pool.make_connection()
 
 
 class BareConnection:
@@ -91,3 +151,9 @@ def shown(url: str) -> str:
     if "@" in place:
         place = f"***@{place.rpartition('@')[2]}"
     return scheme + mark + place + slash + re.sub(r"(password=)[^&]*", r"\1***", path)
+
+
+def store_error(url: str, problem: Exception) -> StoreError:
+    """What redis-py raised, as an error of ours that names the Redis at `url` without its password."""
+    refused = isinstance(problem, redis.ResponseError | redis.AuthenticationError)
+    return (StoreRefused if refused else StoreError)(f"Redis at {shown(url)}: {problem}")

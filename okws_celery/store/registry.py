@@ -76,6 +76,12 @@ _CLOSE = (
     "redis.call('HSET', KEYS[1], 'state', 'closed') return 1"
 )
 
+_SEND_ONCE = (
+    "if not redis.call('SET', KEYS[2], 'given', 'NX', 'PX', ARGV[2]) then return 0 end "
+    "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
+    "redis.call('PUBLISH', KEYS[3], 'look') return 1"
+)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -118,6 +124,8 @@ class Command:
     deadline: int
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     topics: list[str] = field(default_factory=list)
+    request: dict[str, Any] = field(default_factory=dict)
+    """For `send`: the op as the caller gave it."""
 
     def text(self) -> str:
         """As it stands in the list of commands."""
@@ -425,6 +433,22 @@ class Registry:
     def send(self, name: str, command: Command) -> None:
         """Give a session a command that is not state."""
         self._change(self.keys(name), None, command)
+
+    @_store
+    def send_once(self, name: str, command: Command) -> bool:
+        """Give a session a command that must not reach it twice; False if it was given to it before.
+
+        Also when Redis carried the call out, its reply was lost, and redis-py repeats it.
+        """
+        keys = self.keys(name)
+        kept_ms = max(1, command.deadline - now_ms()) + REPLY_MS
+        places = (keys.commands, keys.claim(command.id), keys.bus)
+        return bool(self.redis.eval(_SEND_ONCE, len(places), *places, command.text(), kept_ms))
+
+    @_store
+    def withdraw(self, name: str, command: Command) -> bool:
+        """Whether no session has taken the command; then none ever will."""
+        return bool(self.redis.lrem(self.keys(name).commands, 0, command.text()))
 
     @_store
     def poke(self, name: str, word: str) -> None:

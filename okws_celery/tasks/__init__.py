@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from okws_celery.tasks.admin import redis_clear, server_quit, servers
 from okws_celery.tasks.connections import close_ws, open_ws
+from okws_celery.tasks.sending import send
 from okws_celery.tasks.subscriptions import subscribe, unsubscribe
 
-__all__ = ["close_ws", "open_ws", "redis_clear", "server_quit", "servers", "subscribe", "unsubscribe"]
+__all__ = ["close_ws", "open_ws", "redis_clear", "send", "server_quit", "servers", "subscribe", "unsubscribe"]

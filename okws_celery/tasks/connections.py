@@ -15,7 +15,8 @@ from celery import Task
 from celery.worker import state
 from celery.worker.request import Request
 
-from okws_celery.calls.opening import Opening, close_now, wait_until_closed
+from okws_celery.calls.drivers import Driver
+from okws_celery.calls.opening import Opening, close_now, until_closed
 from okws_celery.calls.options import checked_options, resolved_options, shown_options
 from okws_celery.celery import app
 from okws_celery.errors import (
@@ -280,4 +281,4 @@ def close_ws(name: str, *, closed_task: str | None = None) -> Answer:
     if not closed_task:
         raise NoSession(f"session {name!r} is not open")
     app.control.revoke(closed_task)
-    return wait_until_closed(app.registry, name, app.okws.timeout_s)
+    return Driver(app.registry).run(until_closed(app.registry, name, app.okws.timeout_s))

@@ -14,7 +14,7 @@ class MergedBook:
         self.sides: dict[str, dict[str, list[str]]] = {"bids": {}, "asks": {}}
         self.seq_id = -1
         self.ts = ""
-        self.updates = self.heartbeats = 0
+        self.updates = self.heartbeats = self.resets = 0
 
     def take(self, push: dict[str, Any]) -> None:
         """One push of `books` or its like."""
@@ -28,12 +28,12 @@ class MergedBook:
             if row["seqId"] == row["prevSeqId"]:
                 assert (row["asks"], row["bids"]) == ([], [])
                 self.heartbeats += 1
-            else:
-                assert row["seqId"] > row["prevSeqId"]
+            elif row["seqId"] < row["prevSeqId"]:
+                self.resets += 1
         self.seq_id, self.ts = row["seqId"], row["ts"]
         for name, side in self.sides.items():
             for level in row[name]:
-                assert len(level) == 4
+                assert len(level) in (3, 4)
                 if level[1] == "0":
                     assert level[0] in side, "a level is deleted that was never shown"
                     del side[level[0]]

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import websocket
 
@@ -24,7 +24,7 @@ class Talk:
         self.ws = websocket.create_connection(url, timeout=timeout, sslopt=options, skip_utf8_validation=True)
         self.got: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Talk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

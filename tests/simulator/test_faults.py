@@ -17,7 +17,6 @@ from waiting import eventually
 
 from okws_celery.errors import BadCommand
 from okws_celery.simulator import Simulator
-from okws_celery.simulator.faults import FAULTS
 
 
 def merge(talk: Talk, count: int, book: MergedBook | None = None) -> MergedBook:
@@ -442,15 +441,3 @@ def test_the_control_api_says_what_is_wrong(sim: Simulator, body: object) -> Non
     status, said = post(sim, body)
     assert status == 400
     assert "accepted" in said["error"] or "takes" in said["error"]
-
-
-def test_the_table_names_every_fault() -> None:
-    """The table in the module's docstring and the faults that there are agree, names and parameters."""
-    from okws_celery.simulator import faults
-
-    table = faults.__doc__ or ""
-    for name, parameters in FAULTS.items():
-        line = next((line for line in table.splitlines() if line.split()[:1] == [name]), None)
-        assert line is not None, name
-        for parameter in set(parameters) - {"path", "conn", "arg", "channel"}:
-            assert parameter in table

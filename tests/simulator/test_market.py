@@ -7,74 +7,18 @@ import urllib.request
 from collections import defaultdict
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from simulator.listening import BEGIN_MS, Listener
 from simulator.merging import MergedBook
 from simulator.talking import Talk, is_push
 
 from okws_celery.okx.catalogue import BARS
-from okws_celery.okx.topics import Arg, parse_topic
+from okws_celery.okx.topics import parse_topic
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.bars import bar_bounds
-from okws_celery.simulator.source import Clock, MarketSource
 
-BEGIN_MS = 1_790_000_012_345
 ALWAYS = ["BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP"]
-
-
-class HandClock(Clock):
-    """A clock that a test turns by hand."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ms = BEGIN_MS
-
-    def now_ms(self) -> int:
-        return self.ms
-
-
-class Listener:
-    """A market without a server: everything that was pushed, by topic, as a client would have got it."""
-
-    def __init__(self, *topics: str, seed: int = 1, checksums: bool = False) -> None:
-        self.clock = HandClock()
-        self.source = MarketSource(seed, self.clock, checksums=checksums)
-        self.got: dict[Arg, list[dict[str, Any]]] = defaultdict(list)
-        self.order: list[dict[str, Any]] = []
-        for topic in topics:
-            self.join(topic)
-
-    def join(self, topic: str) -> None:
-        arg = parse_topic(topic).arg
-        opening = self.source.join(arg)
-        if opening is not None:
-            self._take(arg, opening)
-
-    def leave(self, topic: str) -> None:
-        self.source.leave(parse_topic(topic).arg)
-
-    def run(self, seconds: float) -> None:
-        """Let the market's time pass, a tenth of a second at a time."""
-        for _ in range(round(seconds * 10)):
-            self.clock.ms += 100
-            self.source.advance(self._take)
-
-    def of(self, topic: str) -> list[dict[str, Any]]:
-        return self.got[parse_topic(topic).arg]
-
-    def rows(self, topic: str) -> list[Any]:
-        return [row for push in self.of(topic) for row in push["data"]]
-
-    def _take(self, arg: Arg, text: str) -> None:
-        push = json.loads(text, parse_float=_no_float)
-        assert tuple(sorted(push["arg"].items())) == arg
-        self.got[arg].append(push)
-        self.order.append(push)
-
-
-def _no_float(text: str) -> None:
-    raise AssertionError(f"a price was printed as a number: {text}")
 
 
 @pytest.mark.parametrize("inst_id", ALWAYS)
@@ -101,6 +45,7 @@ def test_books_merge_without_a_break(topic: str) -> None:
         book.take(push)
         assert all(len(side) <= (50 if "50" in topic else 400) for side in book.sides.values())
     assert book.updates > 50
+    assert book.resets == 0
     assert min(len(side) for side in book.sides.values()) > (49 if "50" in topic else 300)
     if not topic.startswith("books-rpi"):
         assert {row["checksum"] for row in market.rows(topic)} == {0}
@@ -200,16 +145,14 @@ def test_candles_are_made_of_the_trades(inst_id: str, contract: str, seconds: in
         for trade in market.rows(f"trades:{inst_id}"):
             by_begin[bar_bounds(bar, int(trade["ts"]))[0]].append(trade)
         compared = 0
-        for row in closed[1:]:
+        for previous, row in pairwise(closed):
             trades = by_begin[int(row[0])]
             if not trades:
-                assert len(set(row[1:5])) == 1
+                assert len({previous[4], *row[1:5]}) == 1, "a bar without trades repeats the close before it"
                 assert row[5:8] == ["0", "0", "0"]
                 continue
             prices = [Decimal(one["px"]) for one in trades]
-            assert Decimal(row[2]) == max(*prices, Decimal(row[1]))
-            assert Decimal(row[3]) == min(*prices, Decimal(row[1]))
-            assert Decimal(row[4]) == prices[-1]
+            assert [Decimal(price) for price in row[1:5]] == [prices[0], max(prices), min(prices), prices[-1]]
             volume = sum(Decimal(one["sz"]) for one in trades)
             turnover = sum(Decimal(one["sz"]) * Decimal(one["px"]) for one in trades) * size
             assert Decimal(row[5]) == volume
@@ -217,8 +160,30 @@ def test_candles_are_made_of_the_trades(inst_id: str, contract: str, seconds: in
             assert Decimal(row[7]) == turnover
             compared += 1
         assert compared >= least
-        opens = [Decimal(row[1]) for row in closed[1:]]
-        assert opens == [Decimal(row[4]) for row in closed[:-1]]
+
+
+@pytest.mark.parametrize("inst_id", [*ALWAYS, "BTC-USD-SWAP", "BTC-USDT_BTC-USDT-SWAP"])
+def test_the_minutes_around_the_beginning_are_made_of_their_trades(inst_id: str) -> None:
+    """In the minute in which the market began, and before and after it, REST's candles are REST's trades."""
+    market = Listener()
+    engine = market.source.engine(inst_id)
+    market.source.watch(inst_id, lambda _: None)
+    market.run(125)
+    by_minute = defaultdict(list)
+    for single in engine.log.newest_first():
+        if single.ts_ms < BEGIN_MS - 7_200_000:
+            break
+        by_minute[single.ts_ms // 60_000 * 60_000].insert(0, single)
+    candles = engine.candles.rows("1m", before_ms=1 << 62, after_ms=BEGIN_MS - 7_200_000, limit=200)
+    assert len(candles) > 120
+    for candle in candles:
+        trades = by_minute[candle.begin]
+        if trades:
+            prices = [one.price for one in trades]
+            found = [candle.open, candle.high, candle.low, candle.close]
+            assert found == [prices[0], max(prices), min(prices), prices[-1]]
+        assert candle.lots == sum(one.lots for one in trades)
+        assert candle.turnover == sum(one.lots * one.price for one in trades)
 
 
 def test_a_candle_closes_on_time_and_at_most_once_a_second_before() -> None:
@@ -237,9 +202,8 @@ def test_rest_and_socket_have_the_same_candles() -> None:
     """A closed candle is the same row in REST; REST's rows follow on each other without a hole, newest first."""
     market = Listener("candle1m:BTC-USDT", "candle5m:BTC-USDT", "candle1H:BTC-USDT")
     market.run(310)
-    candles = market.source.engine("BTC-USDT").candles
     for bar in ("1m", "5m", "1H"):
-        rows = {row[0]: row for row in candles.rows(bar, before_ms=1 << 62, after_ms=0, limit=300)}
+        rows = {row[0]: row for row in market.rest(bar, "BTC-USDT", 300)}
         for row in market.rows(f"candle{bar}:BTC-USDT"):
             if row[8] == "1":
                 assert rows[row[0]] == row
@@ -247,10 +211,10 @@ def test_rest_and_socket_have_the_same_candles() -> None:
     for bar in BARS:
         if bar == "1s":
             continue
-        rows = candles.rows(bar, before_ms=1 << 62, after_ms=0, limit=40)
+        rows = market.rest(bar, "BTC-USDT", 30)
         for newer, older in pairwise(rows):
             assert bar_bounds(bar, int(older[0])) == (int(older[0]), int(newer[0]))
-            assert older[4] == newer[1], (bar, older, newer)
+            assert abs(Decimal(older[4]) / Decimal(newer[1]) - 1) < Decimal("0.002"), (bar, older, newer)
         assert [row[8] for row in rows] == ["0"] + ["1"] * (len(rows) - 1)
         assert all(Decimal(low) <= min(Decimal(o), Decimal(c)) for _, o, _, low, c, *_ in rows)
         assert all(Decimal(high) >= max(Decimal(o), Decimal(c)) for _, o, high, _, c, *_ in rows)
@@ -260,14 +224,13 @@ def test_longer_candles_hold_the_shorter() -> None:
     """An hour's high, low and volume are those of its minutes, in the past that was made up as well."""
     market = Listener("tickers:ETH-USDT")
     market.run(30)
-    candles = market.source.engine("ETH-USDT").candles
-    hours = candles.rows("1H", before_ms=1 << 62, after_ms=0, limit=6)
-    minutes = candles.rows("1m", before_ms=1 << 62, after_ms=0, limit=300)
+    hours, minutes = market.rest("1H", "ETH-USDT", 6), market.rest("1m", "ETH-USDT", 300)
     for hour in hours[:4]:
         inside = [row for row in minutes if int(hour[0]) <= int(row[0]) < int(hour[0]) + 3_600_000]
         assert Decimal(hour[2]) == max(Decimal(row[2]) for row in inside)
         assert Decimal(hour[3]) == min(Decimal(row[3]) for row in inside)
         assert Decimal(hour[5]) == sum(Decimal(row[5]) for row in inside)
+        assert Decimal(hour[7]) == sum(Decimal(row[7]) for row in inside)
 
 
 def test_the_ticker_knows_the_last_day() -> None:
@@ -275,7 +238,7 @@ def test_the_ticker_knows_the_last_day() -> None:
     market = Listener("tickers:BTC-USDT")
     market.run(90)
     ticker = market.rows("tickers:BTC-USDT")[-1]
-    rows = market.source.engine("BTC-USDT").candles.rows("1m", before_ms=1 << 62, after_ms=0, limit=1441)
+    rows = market.rest("1m", "BTC-USDT", 1441)
     assert Decimal(ticker["high24h"]) == max(Decimal(row[2]) for row in rows)
     assert Decimal(ticker["low24h"]) == min(Decimal(row[3]) for row in rows)
     assert ticker["open24h"] == rows[-1][1]
@@ -308,9 +271,8 @@ def test_a_market_that_nobody_watched_has_gone_on() -> None:
     market.run(5)
     assert market.rows("books:BTC-USDT")[-1]["seqId"] > old_seq
     assert int(market.rows("trades:BTC-USDT")[-1]["tradeId"]) > old_id + 100
-    rows = market.source.engine("BTC-USDT").candles.rows("1m", before_ms=1 << 62, after_ms=0, limit=200)
+    rows = market.rest("1m", "BTC-USDT", 200)
     assert [int(row[0]) for row in rows] == list(range(int(rows[0][0]), int(rows[0][0]) - 200 * 60_000, -60_000))
-    assert all(newer[1] == older[4] for newer, older in pairwise(rows))
     assert sum(row[5] != "0" for row in rows[:100]) > 90
 
 

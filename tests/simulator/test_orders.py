@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from simulator.signing import Rest, away
-from simulator.talking import Talk, is_push
+from simulator.talking import Talk
 from simulator.trading import ANY_ORDERS, Desk
 
 from okws_celery.simulator import Simulator
@@ -273,18 +273,20 @@ def test_ioc_takes_a_part_and_fok_all_or_nothing() -> None:
 
 
 def test_a_resting_order_is_filled_as_maker_when_the_market_comes() -> None:
-    """Of two orders on both sides of the market one is met soon: at its own price, as maker, in parts perhaps."""
+    """Of orders on both sides of the market one is met soon: at its own price, as maker, in parts perhaps."""
     with Simulator(seed=7, limits=False, speed=20) as fast, Desk(fast, ANY_ORDERS) as desk:
-        middle = float(away(fast, "BTC-USDT", percent=0))
-        px = {"buy": f"{middle - 2:.1f}", "sell": f"{middle + 2:.1f}"}
-        ids = {desk.place(ordType="post_only", px=px[side], side=side, sz="0.2"): side for side in px}
-        desk.until(lambda said: is_push(said, "orders") and said["data"][0]["state"] == "filled")
-        ord_id = desk.got[-1]["data"][0]["ordId"]
-        fills = [row for row in desk.of_order(ord_id, "filled") if row["tradeId"]]
-        assert {(float(row["fillPx"]), row["execType"]) for row in fills} == {(float(px[ids[ord_id]]), "M")}
+        desk.code("BTC-USDT")
+        middle, orders = float(away(fast, "BTC-USDT", percent=0)), {}
+        for distance in (3, 6, 12, 24):
+            for side, px in (("buy", middle - distance), ("sell", middle + distance)):
+                orders[desk.place(ordType="post_only", px=f"{px:.1f}", side=side, sz="0.2")] = (side, px)
+        last = desk.row("orders", state="filled", execType="M")
+        side, px = orders[last["ordId"]]
+        fills = [row for row in desk.of_order(last["ordId"], "filled") if row["tradeId"]]
+        assert {(float(row["fillPx"]), row["execType"]) for row in fills} == {(round(px, 1), "M")}
         assert sum(Decimal(row["fillSz"]) for row in fills) == Decimal("0.2")
-        worth = Decimal("0.2") if ids[ord_id] == "buy" else Decimal("0.2") * Decimal(px["sell"])
-        assert Decimal(fills[-1]["fee"]) == -worth * Decimal("0.0008")
+        worth = Decimal("0.2") if side == "buy" else Decimal("0.2") * Decimal(fills[0]["fillPx"])
+        assert Decimal(last["fee"]) == -worth * Decimal("0.0008")
 
 
 def test_a_flood_of_orders_is_refused() -> None:

@@ -13,11 +13,10 @@ from waiting import eventually
 
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
-from okws_celery.simulator.faults import Faults
-from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.protocol import Conversation, Counts, Then
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.standing import StandingFaults
 from okws_celery.simulator.trading.floor import Floor, MarketPrices
 from okws_celery.simulator.trading.operations import Desk
 
@@ -335,8 +334,8 @@ def test_requests_are_kept_without_secrets(sim: Simulator) -> None:
 def conversation(path: str = "public") -> Conversation:
     source = MarketSource(1, Clock())
     accounts = Accounts([DEFAULT_KEY], MarketPrices(source), 0)
-    desk = Desk(Floor(source, INSTRUMENTS, lambda trader: None))
-    return Conversation(path, "a4d3ae55", Listing(), accounts, Faults(), Counts(), desk)
+    desk = Desk(Floor(source, source.market.instruments, lambda trader: None))
+    return Conversation(path, "a4d3ae55", Listing(source.market), accounts, StandingFaults(), Counts(), desk)
 
 
 def test_the_budget_of_requests_slides() -> None:

@@ -173,3 +173,38 @@ def test_a_pace_that_is_none(pace: str | float) -> None:
     """A pace is recorded, max or a factor above 0."""
     with pytest.raises(BadCommand, match="recorded, max or a factor"):
         Simulator(pace=pace)
+
+
+@pytest.mark.parametrize("pace", ["max", 20])
+def test_a_loop_brings_the_same_again(small: Path, pace: str | float) -> None:
+    """Looped, the recording begins again when it is over: the same bytes, all topics in step."""
+    args = [{"channel": "tickers", "instId": inst_id} for inst_id in ("A-B", "C-D")]
+    with Simulator(replay=small, pace=pace, loop=True) as sim, Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", *args)
+        texts = read_data(talk, 24)
+        assert texts == texts[:6] * 4
+        assert [json.loads(text)["data"][0]["n"] for text in texts[:6]] == [f"{number}.0" for number in range(6)]
+        talk.ask("unsubscribe", args[0])
+        talk.event("unsubscribe")
+        assert {json.loads(text)["arg"]["instId"] for text in read_data(talk, 6)} == {"C-D"}
+
+
+def test_a_round_lasts_as_long_as_the_recording(small: Path) -> None:
+    """At recorded pace the second round begins when the first is over, and not before a second has passed."""
+    with Simulator(replay=small, loop=True) as sim, Talk(sim.ws_url + "/public") as talk:
+        begun = time.monotonic()
+        talk.ask("subscribe", {"channel": "tickers", "instId": "C-D"})
+        texts = read_data(talk, 4)
+        assert texts[3] == texts[0]
+        assert time.monotonic() - begun >= 0.99
+
+
+def test_who_joins_a_loop_late_is_served_with_the_others(small: Path) -> None:
+    """At full speed, too, a topic that joins after many rounds does not hold up the one that plays."""
+    with Simulator(replay=small, pace="max", loop=True) as sim, Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"})
+        read_data(talk, 3000)
+        talk.ask("subscribe", {"channel": "tickers", "instId": "C-D"})
+        while "C-D" not in (text := talk.read()) or '"event"' in text:
+            pass
+        assert [json.loads(text)["arg"]["instId"] for text in read_data(talk, 60)].count("A-B") >= 25

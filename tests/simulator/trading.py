@@ -58,13 +58,18 @@ class Desk(Talk):
         ord_id: str = said["data"][0]["ordId"]
         return ord_id
 
+    def row(self, channel: str, **wanted: str) -> dict[str, Any]:
+        """The first row of a channel, read already or still to come, in which these fields are so."""
+        while True:
+            for push in self.got:
+                for row in push["data"] if is_push(push, channel) else ():
+                    if all(row.get(key) == value for key, value in wanted.items()):
+                        found: dict[str, Any] = row
+                        return found
+            self.push(channel)
+
     def of_order(self, ord_id: str, state: str) -> list[dict[str, Any]]:
         """All rows of `orders` about an order up to one in which it is in this state; reads on until it comes."""
-        if not self._seen(ord_id, state):
-            self.until(lambda said: is_push(said, "orders") and self._seen(ord_id, state))
-        return self._seen(ord_id, state)
-
-    def _seen(self, ord_id: str, state: str) -> list[dict[str, Any]]:
+        self.row("orders", ordId=ord_id, state=state)
         rows = [row for push in self.got if is_push(push, "orders") for row in push["data"] if row["ordId"] == ord_id]
-        states = [row["state"] for row in rows]
-        return rows[: states.index(state) + 1] if state in states else []
+        return rows[: [row["state"] for row in rows].index(state) + 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
 from okws_celery.simulator.instruments import Instrument
@@ -73,24 +73,30 @@ class Position:
             return Decimal(0)
         return self._gain(notional(self.one, abs(self.size), price), self.cost)
 
-    def trade(self, buys: bool, size: Decimal, price: Decimal, ts_ms: int) -> Decimal:
-        """Take over an execution; gives what closing brought, before fees."""
-        brought = Decimal(0)
+    def trade(
+        self, buys: bool, size: Decimal, price: Decimal, fee: Decimal, ts_ms: int
+    ) -> tuple[Decimal, Position | None]:
+        """Take over an execution; gives what closing brought before fees, and the position as it ended, if it did."""
+        brought, ended = Decimal(0), None
         closing = min(size, self.closable(buys))
+        closing_fee = fee if closing == size else (fee * closing / size).quantize(MONEY)
+        self.u_ms = max(self.u_ms, ts_ms)
         if closing:
             share = self.cost if closing == abs(self.size) else self._part(closing)
             brought = self._gain(notional(self.one, closing, price), share)
             self.cost -= share
             self.size += closing if self.size < 0 else -closing
             self.pnl += brought
+            self.fee += closing_fee
+            ended = None if self.size else replace(self)
         opening = size - closing
         if opening:
             if not self.size:
                 self.c_ms, self.pnl, self.fee = ts_ms, Decimal(0), Decimal(0)
             self.cost += notional(self.one, opening, price)
             self.size += -opening if self.side == "net" and not buys else opening
-        self.u_ms = max(self.u_ms, ts_ms)
-        return brought
+            self.fee += fee - closing_fee
+        return brought, ended
 
     def _part(self, closing: Decimal) -> Decimal:
         return (self.cost * closing / abs(self.size)).quantize(MONEY, ROUND_DOWN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -177,15 +177,14 @@ class Trader:
         else:
             position = self.position(one, order.asked.td_mode, order.asked.pos_side)
             fee_ccy, fee = position.ccy, (notional(one, size, px) * rate).quantize(MONEY)
-            pnl = position.trade(buys, size, px, ts_ms)
-            position.fee += fee
+            pnl, ended = position.trade(buys, size, px, fee, ts_ms)
             position.trade_id = str(trade_id)
             ledger.move(fee_ccy, pnl, ts_ms)
             ledger.charge(fee_ccy, fee, ts_ms)
             self._hold(fee_ccy, ts_ms)
             self.told.positions[position.key] = None
-            if not position.size:
-                self.closed.append(replace(position))
+            if ended is not None:
+                self.closed.append(ended)
         fill = Fill(order, str(trade_id), self.new_id(), px, size, exec_type, fee, fee_ccy, rate, pnl, ts_ms)
         order.add(fill, ends=not order.asked.in_quote and size == order.left if ends is None else ends)
         self.fills.append(fill)

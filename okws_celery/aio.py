@@ -1,0 +1,214 @@
+"""The client for coroutines: `await okws_celery.aio.client()`, with the methods of `okws_celery.client()`.
+
+It is also the module that programs written for okws imported: `from okws_celery import aio as okws`. Reads and waiting
+are native; what blocks (Celery, the registry) runs in threads of the client's own. It belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from okws_celery.calls.commands import Calls, settings_of_client
+from okws_celery.calls.drivers import AsyncDriver
+from okws_celery.calls.listeners import AsyncListener, Listeners
+from okws_celery.calls.subscribing import Topics
+from okws_celery.errors import Answer
+from okws_celery.post import CeleryPost
+from okws_celery.settings import Settings
+from okws_celery.store.registry import DEFAULT_OWNER, Registry
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Client", "client"]
+
+
+async def client(
+    redis_url: str | None = None, *, timeout: float | None = None, settings: Settings | None = None
+) -> Client:
+    """A client on the Redis of OKWS_REDIS_URL, or on `redis_url`; `timeout` (s) is how long a call waits.
+
+    It may be made before any worker is up, and many coroutines may share it.
+    """
+    return Client(settings_of_client(redis_url, timeout, settings))
+
+
+def __getattr__(name: str) -> Any:
+    if name == "server":
+        return importlib.import_module("okws_celery.server")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class Client:
+    """Commands answer `{"event", "message", "errorCode", ...}` (see errors.answer); `get` gives the data themselves.
+
+    What each call does is in calls/commands.py, for this client and for `okws_celery.client()`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._registry = Registry(settings)
+        self._calls = Calls(settings, self._registry, CeleryPost(settings))
+        self._driver = AsyncDriver(self._registry)
+        self._run = self._driver.run
+        self._listeners = Listeners[AsyncListener]()
+
+    # -- commands
+
+    async def open_ws(
+        self,
+        name: str,
+        auth_params: Mapping[str, Any] | None = None,
+        *,
+        profile: str | None = None,
+        region: str | None = None,
+        demo: bool | None = None,
+        proxy: str | None = None,
+        ws_url: str | None = None,
+        rest_url: str | None = None,
+        publish: str | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Open a session. With credentials or a profile it logs in; refused, it answers OKX's own code and text.
+
+        80000 when it is held (public) or logged in, 80001 if it is open already, 80012 if no worker took it, 80013 if
+        all are full, 80014 if the outcome did not come in time (the session goes on trying). Credentials (`apiKey`,
+        `secret`, `password`) are encrypted before they are sent.
+        """
+        options = {
+            "profile": profile,
+            "region": region,
+            "demo": demo,
+            "proxy": proxy,
+            "ws_url": ws_url,
+            "rest_url": rest_url,
+            "publish": publish,
+        }
+        return await self._run(self._calls.open_ws(name, auth_params, options, timeout))
+
+    async def close_ws(self, name: str, *, timeout: float | None = None) -> Answer:
+        """Close a session for good, with or without a worker: 80000 when nobody holds it, 80011 if it was not open."""
+        return await self._run(self._calls.close_ws(name, timeout))
+
+    async def subscribe(
+        self,
+        name: str,
+        topic: Topics,
+        owner: str = DEFAULT_OWNER,
+        ttl: float | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Have a session subscribe a topic or a list of them: 80000 when it is live, else what OKX said.
+
+        A list adds `topics`: topic -> its answer. The exchange is left when the last owner has left; `ttl`, in seconds,
+        is renewed by subscribing again, so that an owner that crashed leaves by itself.
+        """
+        return await self._run(self._calls.subscribe(name, topic, owner, ttl, timeout))
+
+    async def unsubscribe(
+        self, name: str, topic: Topics, owner: str = DEFAULT_OWNER, *, timeout: float | None = None
+    ) -> Answer:
+        """Have an owner leave a topic or a list of them. It holds at once, with or without a worker."""
+        return await self._run(self._calls.unsubscribe(name, topic, owner, timeout))
+
+    async def send(self, name: str, op: Mapping[str, Any], *, timeout: float | None = None) -> Answer:
+        """Have a session send an op, `{"op": "order", "args": [{...}]}`; OKX's whole reply stands in `reply`.
+
+        80000, OKX's code (of the first item that failed), 80012 if it was not sent and will not be, 80014 if it was
+        sent and nobody knows what became of it. It is sent at most once, and never after `timeout`.
+        """
+        return await self._run(self._calls.send(name, op, timeout))
+
+    async def redis_clear(self, path: str = "") -> Answer:
+        """Delete the data keys that match `path` (default `okex/*`); live sessions write theirs again afterwards."""
+        return await self._run(self._calls.redis_clear(path))
+
+    async def server_quit(self, *, timeout: float | None = None) -> Answer:
+        """Close every session for good, and tell the servers of this namespace to end. Plain workers stay up."""
+        return await self._run(self._calls.server_quit(timeout))
+
+    # -- reads
+
+    async def get(
+        self,
+        name: str,
+        path: str | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        max_age: float | None = None,
+    ) -> Any:
+        """The data of a topic; see `query.get`."""
+        return await self._run(self._calls.get(name, path, params, n, max_age))
+
+    async def frame(
+        self,
+        name: str,
+        path: str | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        n: int | None = None,
+        *,
+        decimal: bool = False,
+        strings: bool = False,
+        max_age: float | None = None,
+    ) -> pandas.DataFrame:
+        """Candles or trades as a pandas DataFrame; see `query.frame`."""
+        return await self._run(self._calls.frame(name, path, params, n, decimal, strings, max_age))
+
+    def listen(
+        self,
+        name: str,
+        topic: Topics,
+        *,
+        since: int | str | None = None,
+        events: bool = False,
+        timeout: float | None = None,
+    ) -> AsyncListener:
+        """Every push of a topic or of several from here on, and every gap in them, as an async iterator of dicts.
+
+        Pushes are as OKX sent them; before the first comes one made from the key, with `"snapshot": True`. `since` (ms
+        of the exchange, or the id of a stream entry) replays logs, candles and account channels from there instead. A
+        gap is `{"op": "GAP", "topic", "from", "to", "reason"}`; `events` adds STALE, LIVE and the session's own. It
+        ends when it is closed, or when nothing has come for `timeout` seconds. BadCommand (80010) where the session
+        publishes nothing. Each listener has a connection of its own and belongs to one task.
+        """
+        listening = self._calls.listen(name, topic, since, events)
+        return self._listeners.add(AsyncListener(listening, self.settings.redis_url, timeout))
+
+    async def servers(self) -> Answer:
+        """The names of the live sessions, in `message`."""
+        return await self._run(self._calls.servers())
+
+    async def status(self, name: str) -> Answer:
+        """The session's status in `message` and `status`; where OKX refused it, its code, text and our `hint` instead.
+
+        80011 if there is no such session, or its worker died and no other has taken over yet.
+        """
+        return await self._run(self._calls.status(name))
+
+    async def topics(self, name: str) -> dict[str, dict[str, Any]]:
+        """The state of each topic of a session; see `query.topics`."""
+        return await self._run(self._calls.topics(name))
+
+    # -- the client itself
+
+    async def close(self) -> None:
+        """Close this client's connections and listeners. Sessions live on."""
+        for listener in self._listeners:
+            await listener.close()
+        await self._driver.close()
+        await asyncio.to_thread(self._calls.post.close)
+        self._registry.redis.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
