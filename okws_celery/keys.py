@@ -166,6 +166,10 @@ class NamespaceKeys:
         """Channel on which a listener tells itself which messages came before its read of the keys."""
         return f"{self.namespace}/fence/{listener}"
 
+    def requests(self, host: str, path: str) -> str:
+        """Pacing of one REST endpoint of a host of the exchange, shared by all workers."""
+        return f"{self.namespace}/requests/{host}{path}"
+
     @property
     def info(self) -> str:
         """Channel: CONNECTED when a worker is up; QUIT when `server_quit` ended every session."""

@@ -1,10 +1,10 @@
-"""New connections to one host of the exchange, paced over all workers: OKX takes 3 a second from an IP (PROTOCOL 2)."""
+"""What OKX limits by IP address, paced over all workers: connections (PROTOCOL 2), REST requests (PROTOCOL 8)."""
 
 from __future__ import annotations
 
 from okws_celery.store.registry import Registry
 
-__all__ = ["connect_delay_s"]
+__all__ = ["connect_delay_s", "rest_delay_s"]
 
 _BURST = 3
 _INTERVAL_MS = 340
@@ -18,5 +18,13 @@ _SCRIPT = (
 
 def connect_delay_s(registry: Registry, host: str) -> float:
     """How long to wait before the next connection to `host`, s; the slot is taken. Redis' errors go to the caller."""
-    delay_ms = registry.redis.eval(_SCRIPT, 1, registry.shared.connects(host), _INTERVAL_MS, _BURST)
-    return float(delay_ms) / 1000
+    return _delay_s(registry, registry.shared.connects(host), _INTERVAL_MS, _BURST)
+
+
+def rest_delay_s(registry: Registry, host: str, path: str, a_second: float) -> float:
+    """How long to wait before the next request of one REST endpoint that takes `a_second`, s; the slot is taken."""
+    return _delay_s(registry, registry.shared.requests(host, path), round(1000 / a_second), max(1, int(a_second)))
+
+
+def _delay_s(registry: Registry, key: str, interval_ms: int, burst: int) -> float:
+    return float(registry.redis.eval(_SCRIPT, 1, key, interval_ms, burst)) / 1000
