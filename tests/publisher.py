@@ -53,6 +53,23 @@ class Publisher:
         self.board.broken(self._batch, parse_topic(topic).arg, reason, _now_ms())
         self.flush()
 
+    def hold(self, topic: str) -> None:
+        """As if REST had been asked for what is missing of a log or of candles."""
+        entry = self.board.get(topic)
+        assert entry is not None
+        assert entry.refillable is not None
+        entry.refilling = True
+        entry.refillable.hold()
+
+    def fill(self, topic: str, *rows: Any) -> None:
+        """As if REST had given these rows."""
+        entry = self.board.get(topic)
+        assert entry is not None
+        assert entry.refillable is not None
+        filled = entry.refillable.fill(self._batch, [json.dumps(row).encode() for row in rows])
+        self.board.refilled(self._batch, entry, complete=filled.complete, first_ts=filled.first_ts)
+        self.flush()
+
     def flush(self) -> None:
         """Send what was collected as one transaction."""
         commands, asked = self._batch.seal()

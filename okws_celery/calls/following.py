@@ -26,7 +26,7 @@ __all__ = ["MARGIN_MS", "Following", "Since", "later_entry"]
 
 Item = dict[str, Any]
 
-_REMEMBERED = 4_096  # rows of a log, against doubles
+_REMEMBERED = 12_000  # rows, against doubles: more than a stream keeps
 _SKEW_MS = 10_000
 """Entries of an account's log are numbered by the clock of Redis, which may differ that much from the exchange's."""
 MARGIN_MS = 1_000
@@ -148,6 +148,30 @@ class Following:
         read = read_of(self.topic, key)
         return Read(read.commands, lambda replies: self._snapshot(read.shape(replies)))
 
+    def refill(self, from_ms: int, opened_ms: int) -> Read:
+        """What Redis has since a gap that the session has closed: rows from REST are not published as pushes.
+
+        `from_ms` is when the gap began, exchange ms, `opened_ms` when it was announced, by the clock of Redis.
+        """
+        key = self.route.key
+        if self._kind is Kind.LOG:
+            return Read([("XRANGE", key, from_ms, "+")], self._replayed)
+        if self._kind is Kind.CANDLES:
+            read = read_of(self.topic, key)
+            return Read(read.commands, lambda replies: self._candles_since(from_ms, read.shape(replies)))
+        if self._kind is not Kind.STATE:
+            return Read([], lambda replies: [])
+        if not self._logged:
+            return self.read()
+        start = later_entry(self._log_entry, opened_ms - MARGIN_MS)
+        return Read(
+            [("HGETALL", key), ("XRANGE", f"{key}/log", start, "+")], lambda replies: self._state(replies, replay=True)
+        )
+
+    def _candles_since(self, from_ms: int, rows: list[Any]) -> list[Item]:
+        rows = [row for row in rows if time_of(row) >= from_ms]
+        return self._snapshot(rows) if rows else []
+
     def _start(self) -> str:
         if self._lost_ts:
             return str(self.last_ts) if self.last_ts else "-"
@@ -170,9 +194,9 @@ class Following:
         ]
         return [*self._gap([row for push in given for row in push["data"]]), *given]
 
-    def _state(self, replies: list[Any]) -> list[Item]:
+    def _state(self, replies: list[Any], replay: bool = False) -> list[Item]:
         """Rows of an account's log since, one push each; then all rows as they stand."""
-        given = list(self._from_log(replies[1])) if len(replies) > 1 else []
+        given = list(self._from_log(replies[1], replay)) if len(replies) > 1 else []
         fields = {name: row for name, row in pairs(replies[0]).items() if belongs(self.topic, name, row)}
         rows = {name: msgspec.json.decode(row) for name, row in fields.items()}
         self._shown = bool(rows)
@@ -181,9 +205,9 @@ class Following:
         replayed = [row for push in given for row in push["data"]]
         return [*self._gap([*replayed, *rows.values()]), *given, self._push(self._together(rows), snapshot=True)]
 
-    def _from_log(self, reply: Any) -> Iterator[Item]:
-        since = None if self._lost_ts else self._since
-        replayed = self._lost_ts or since is not None
+    def _from_log(self, reply: Any, replay: bool) -> Iterator[Item]:
+        since = None if self._lost_ts or replay else self._since
+        replayed = self._lost_ts or replay or since is not None
         for entry, row in _rows_of(reply):
             self._log_entry = entry
             entry_ms = int(entry.partition("-")[0])
@@ -253,7 +277,7 @@ class Following:
             case "balance_and_position" if rows:
                 positions = [row for row in rows.values() if "posId" in row]
                 return [{"balData": [row for row in rows.values() if "posId" not in row], "posData": positions}]
-        return list(rows.values())
+        return sorted(rows.values(), key=time_of)
 
     def _is_own(self, row: Any) -> bool:
         if not isinstance(row, Mapping):
