@@ -18,6 +18,7 @@ from okws_celery.feeds import Read, Route, read_of
 from okws_celery.keys import ControlKeys, DataKeys, check_name
 from okws_celery.okx.catalogue import channel_of
 from okws_celery.okx.topics import Topic, parse_topic
+from okws_celery.okx.v3 import is_v3
 from okws_celery.settings import Settings, load
 from okws_celery.store.connect import client, store_error
 from okws_celery.store.registry import Registry
@@ -43,6 +44,7 @@ __all__ = [
 
 _SPELLINGS = {"instrument_id": "instId", "currency": "ccy"}
 """What okws called some of the keys."""
+_FILTERS = ("instId", "ccy", "underlying", "instFamily", "uly")
 _ALIVE = ("READY", "CONNECTED", "DISCONNECTED")
 
 
@@ -174,12 +176,25 @@ def topic_of_path(path: str | Mapping[str, Any], params: Mapping[str, Any] | Non
         raise BadCommand(f'params {params!r}: a dict is accepted, {{"instId": "BTC-USDT"}}')
     given = {_SPELLINGS.get(str(key), str(key)): value for key, value in (params or {}).items()}
     n = given.pop("n", None)
+    if isinstance(path, str) and is_v3(path):
+        return _v3_topic(path, given), n
     if given and isinstance(path, Mapping):
         return parse_topic({**path, **given}, partial=True), n
     if given and isinstance(path, str) and channel_of(path).known:
         return parse_topic({"channel": path, **given}, partial=True), n
     topic = parse_topic(path, partial=True)
     return (parse_topic({**topic.arg_object, **given}, partial=True) if given else topic), n
+
+
+def _v3_topic(path: str, given: Mapping[str, Any]) -> Topic:
+    """okws gave the filter of a topic as a parameter; under which key matters little, as there is only one."""
+    if not given:
+        return parse_topic(path)
+    unknown = [key for key in given if key not in _FILTERS]
+    values = list(dict.fromkeys(str(value) for value in given.values()))
+    if unknown or len(values) > 1 or ":" in path:
+        raise BadCommand(f"params {dict(given)!r} of {path!r}: one of {', '.join(_FILTERS)} is accepted, and n")
+    return parse_topic(f"{path}:{values[0]}")
 
 
 def read_of_path(
@@ -220,7 +235,7 @@ def read_of_frame(
 
 def _fresh(read: Read, data: DataKeys, topic: Topic, max_age: float) -> Read:
     # A topic that names less than a subscription does stands for every topic of its channel.
-    whole = "/" not in topic.text and any(not dict(topic.arg).get(key) for key in topic.channel.required)
+    whole = topic.v3 is None and any(not dict(topic.arg).get(key) for key in topic.channel.required)
     states: tuple[str | int, ...] = ("HGETALL", data.topics) if whole else ("HGET", data.topics, topic.text)
     seens: tuple[str | int, ...] = ("HGETALL", data.seen) if whole else ("HGET", data.seen, topic.text)
 

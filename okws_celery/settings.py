@@ -18,6 +18,8 @@ from okws_celery.okx.endpoints import REGIONS, Endpoints, check_proxy, endpoints
 
 __all__ = ["EXCHANGE_OPTIONS", "PUBLISH_FORMS", "Settings", "load"]
 
+MOST_BACKFILL = 1_000
+
 
 def _setting(variable: str, default: Any, meaning: str, *, shown: bool = True) -> Any:
     return field(default=default, repr=shown, metadata={"variable": variable, "meaning": meaning})
@@ -44,6 +46,7 @@ class Settings:
     book_depth: int = _setting("OKWS_BOOK_DEPTH", 0, "levels kept of a book; 0: as deep as the channel")
     max_rows: int = _setting("OKWS_MAX_ROWS", 1000, "candles kept of a topic")
     max_log: int = _setting("OKWS_MAX_LOG", 10_000, "entries kept of a stream, about")
+    backfill: int = _setting("OKWS_BACKFILL", 300, "closed candles that REST adds to a topic; 0: none, at most 1,000")
     max_sessions: int = _setting("OKWS_MAX_SESSIONS", 256, "sessions that one worker may hold")
     timeout_s: float = _setting("OKWS_TIMEOUT", 10.0, "how long a call waits for its outcome, s")
     secret_key_file: str = _setting(
@@ -133,6 +136,8 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"{_FIELDS[name].metadata['variable']}: a number above 0 is accepted")
     if settings.book_depth < 0:
         raise ConfigError("OKWS_BOOK_DEPTH: 0 (as deep as the channel) or a number of levels is accepted")
+    if not 0 <= settings.backfill <= MOST_BACKFILL:
+        raise ConfigError(f"OKWS_BACKFILL: 0 (none) to {MOST_BACKFILL:,} candles are accepted")
     try:
         settings.endpoints({})
         check_proxy(settings.proxy)

@@ -35,7 +35,7 @@ class Publisher:
             self.board.add(self._batch, topic, _now_ms())
             self.flush()
             self.flush()
-            self.board.acknowledged(self._batch, topic.arg, _now_ms())
+            self.board.acknowledged(self._batch, topic.arg, _now_ms(), 1)
         self.flush()
 
     def push(self, topic: str, *rows: Any, flush: bool = True, **envelope: Any) -> None:
@@ -44,7 +44,7 @@ class Publisher:
         frame = json.dumps(message, separators=(",", ":")).encode()
         push = decode(frame)
         assert isinstance(push, Push)
-        self.board.push(self._batch, push, frame, _now_ms(), 0)
+        self.board.push(self._batch, push, frame, _now_ms(), 1)
         if flush:
             self.flush()
 

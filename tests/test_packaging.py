@@ -64,7 +64,10 @@ class TestPublicFace:
         ("module", "heavy"),
         [
             ("okws_celery", "celery kombu redis websocket msgspec socket ssl"),
-            ("okws_celery.query", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
+            (
+                "okws_celery.query",
+                "celery kombu websocket pandas okws_celery.session okws_celery.celery okws_celery.tasks",
+            ),
             ("okws_celery.server", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.sync", "celery kombu websocket okws_celery.session okws_celery.celery okws_celery.tasks"),
             ("okws_celery.aio", "celery kombu websocket pandas okws_celery.session okws_celery.celery"),

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.calls.rows import digest_of, field_of, is_v3, time_of
+from okws_celery.calls.rows import digest_of, field_of, time_of
 from okws_celery.errors import BadCommand
 from okws_celery.feeds import read_of
 from okws_celery.feeds.candles import columns
 from okws_celery.feeds.route import Read, Route
 from okws_celery.feeds.rows import entries, pairs, text
-from okws_celery.feeds.state import ACCOUNT_FIELD, belongs
+from okws_celery.feeds.state_rows import ACCOUNT_FIELD, belongs
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.topics import Topic, parse_topic
@@ -55,7 +55,7 @@ class Following:
         self.last_ts = 0
         """Exchange ms of the newest row given; 0 before the first."""
         self._kind = topic.channel.kind
-        self._v3 = is_v3(topic)
+        self._v3 = topic.v3 is not None
         self._logged = topic.channel.logged and not self._v3
         self._since = since
         if since is not None and self._kind is not Kind.LOG and self._kind is not Kind.CANDLES and not self._logged:
@@ -193,7 +193,7 @@ class Following:
 
     def _snapshot(self, got: Any) -> list[Item]:
         """What `get` gives, as a push."""
-        rows = got if isinstance(got, list) else _rows_in(got) if self._kind is Kind.STATE else [got] if got else []
+        rows = got if isinstance(got, list) else [got] if got else []
         if self._kind is Kind.CANDLES and (self._lost_ts or self._since):
             start = self.last_ts if self._lost_ts else self._since.ms if self._since else 0
             rows = [row for row in rows if time_of(row) >= start]
@@ -233,7 +233,7 @@ class Following:
         """A candle whose values have names, as it stands in a push."""
         if self._v3:
             values = named.get("candle", named)
-            return {"candle": list(values.values()), "instrument_id": self.topic.text.partition(":")[2]}
+            return {"candle": list(values.values()), "instrument_id": self.topic.filter_value}
         return [named[name] for name in columns(self.topic.channel.name) if name in named]
 
     def _as_sent(self, row: Any) -> Any:
@@ -259,7 +259,7 @@ class Following:
         if not isinstance(row, Mapping):
             return True
         if self._v3:
-            wanted = self.topic.text.partition(":")[2]
+            wanted = self.topic.filter_value
             said = [str(row[name]) for name in ("instrument_id", "currency", "underlying") if row.get(name)]
             return not wanted or not said or wanted in said
         return all(
@@ -319,12 +319,6 @@ def _rows_of(reply: Any) -> Iterator[tuple[str, Any]]:
     for entry, fields in entries(reply):
         if "data" in fields:
             yield text(entry), msgspec.json.decode(fields["data"])
-
-
-def _rows_in(got: Any) -> list[Any]:
-    if isinstance(got, Mapping) and got and all(isinstance(row, Mapping) for row in got.values()):
-        return list(got.values())
-    return [got] if got else []
 
 
 def _with_numbers(book: dict[str, Any]) -> dict[str, Any]:

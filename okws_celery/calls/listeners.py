@@ -276,12 +276,11 @@ class AsyncListener(_Listener):
                     if not outcome and left <= effect.seconds:
                         return  # not waited for as long as was asked: it is no silence
                 else:
-                    if self._doing is None:
-                        self._doing = asyncio.ensure_future(self._do(effect))
-                    done, _ = await asyncio.wait([self._doing], timeout=left)
-                    if not done:
+                    doing = self._doing = self._doing or asyncio.ensure_future(self._do(effect))
+                    done, _ = await asyncio.wait([doing], timeout=left)
+                    if self._closed or not done:
                         return
-                    doing, self._doing = self._doing, None
+                    self._doing = None
                     outcome = doing.result()
             except OkwsError as problem:
                 if not self._closed:

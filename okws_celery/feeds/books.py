@@ -22,10 +22,11 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.route import BadPush, Known, KnownBook, Read, Route
 from okws_celery.feeds.rows import ms, pairs
 from okws_celery.okx.messages import Push
 from okws_celery.okx.order_book import OrderBook, Outcome
+from okws_celery.okx.topics import Arg
 from okws_celery.store.batch import Batch
 
 __all__ = ["BookFeed", "read"]
@@ -82,8 +83,8 @@ class BookFeed:
                 batch.mark(self)
             raise BadPush(f"book of {self._route.topic.text}: {problem}") from None
         if self._route.publish_rows:
-            for raw in push.data:
-                batch.publish(self._route.own_row, bytes(raw))
+            for row in self._spelled(push):
+                batch.publish(self._route.own_row, row)
         if self._changed:
             batch.mark(self)
         reason, self._owed = self._owed, ""
@@ -95,15 +96,7 @@ class BookFeed:
         if not self.live:
             batch.write("HSET", self._key, "state", "stale")
             return
-        book = self._book
-        batch.write(
-            *("HSET", self._key),
-            *("bids", msgspec.json.encode(book.bids[: self._levels])),
-            *("asks", msgspec.json.encode(book.asks[: self._levels])),
-            *("ts", self.last_ts or ""),
-            *("seqId", "" if book.seq_id is None else book.seq_id),
-            *("state", "live"),
-        )
+        batch.write("HSET", self._key, *self._shown(), "state", "live")
 
     def rewrite(self, batch: Batch) -> None:
         """Write the book once more."""
@@ -114,6 +107,32 @@ class BookFeed:
         self._book.drop()
         self.live = False
         batch.mark(self)
+
+    def known(self, arg: Arg) -> Known:
+        """The book, while it is good."""
+        return KnownBook(self._book, self.last_ts) if self.live else []
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Go on from another feed's book."""
+        if isinstance(known, KnownBook):
+            self._book.snapshot(known.book.asks, known.book.bids, known.book.seq_id)
+            self.last_ts = known.ts
+            self.live = self._changed = True
+            batch.mark(self)
+
+    def _spelled(self, push: Push) -> list[bytes]:
+        """The data objects of a push that was merged, as readers get them."""
+        return [bytes(raw) for raw in push.data]
+
+    def _shown(self) -> tuple[str | int | bytes, ...]:
+        """The fields of the hash, but its state."""
+        book = self._book
+        return (
+            *("bids", msgspec.json.encode(book.bids[: self._levels])),
+            *("asks", msgspec.json.encode(book.asks[: self._levels])),
+            *("ts", self.last_ts or ""),
+            *("seqId", "" if book.seq_id is None else book.seq_id),
+        )
 
     def _decoded(self, push: Push) -> list[_Book]:
         if not self._full_form and push.action not in (*_SNAPSHOTS, "update"):

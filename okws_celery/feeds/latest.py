@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, ms, pairs
 from okws_celery.okx.messages import Push
+from okws_celery.okx.topics import Arg
 from okws_celery.store.batch import Batch
 
 __all__ = ["LatestFeed", "read"]
@@ -28,7 +29,7 @@ class LatestFeed:
         self.live = True
         self._route = route
         self._key = route.key
-        self._read = RowReader("ts", *route.topic.channel.identity)
+        self._read = RowReader("ts", *route.topic.v5.channel.identity)
         self._row = b""
         # Fields that the hash has; None while that is not known, as after a start.
         self._shown: set[str] | None = None
@@ -38,18 +39,18 @@ class LatestFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Remember the last row; publish each on the channel of its identity, or on the topic's if it has none."""
-        rows = [(row, self._read(row)) for row in map(bytes, push.data)]
+        rows = [(row, self._spelled(row), self._read(row)) for row in map(bytes, push.data)]
         if not rows:
             return ""
-        if any(row.translate(None, b" \t\r\n") == b"{}" for row, _ in rows):
+        if any(row.translate(None, b" \t\r\n") == b"{}" for row, _, _ in rows):
             raise BadPush("a row without fields")
         if self._route.publish_rows:
-            for row, (_, *identity) in rows:
+            for _, spelled, (_, *identity) in rows:
                 channel = self._route.rows + ":".join(identity) if any(identity) else self._route.own_row
-                batch.publish(channel, row)
+                batch.publish(channel, spelled)
         self._row = rows[-1][0]
-        self.first_ts = ms(rows[0][1][0])
-        self.last_ts = max(self.last_ts, ms(rows[-1][1][0]))
+        self.first_ts = ms(rows[0][2][0])
+        self.last_ts = max(self.last_ts, ms(rows[-1][2][0]))
         batch.mark(self)
         return ""
 
@@ -57,7 +58,7 @@ class LatestFeed:
         """Write the hash; fields that the row no longer has go with the same transaction."""
         if not self._row:
             return
-        fields = _fields.decode(self._row)
+        fields = _fields.decode(self._spelled(self._row))
         if self._shown is None:
             batch.write("DEL", self._key)
         elif gone := self._shown - fields.keys():
@@ -75,6 +76,22 @@ class LatestFeed:
 
     def interrupted(self, batch: Batch) -> None:
         """The last row stays the last known one; that it is not live is said by the topic's state."""
+
+    def known(self, arg: Arg) -> Known:
+        """The last row."""
+        return [self._row] if self._row else []
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Write the last row of another feed."""
+        rows = known if isinstance(known, list) else list(known.values()) if isinstance(known, dict) else []
+        if rows:
+            self._row = rows[-1]
+            self.last_ts = ms(self._read(self._row)[0])
+            batch.mark(self)
+
+    def _spelled(self, row: bytes) -> bytes:
+        """A row as readers get it; BadPush if that cannot be done."""
+        return row
 
 
 def read(key: str) -> Read:

@@ -3,6 +3,10 @@
 Redis: `okex/N/trades:BTC-USDT`, field `data` = the row as sent, about `max_log` newest kept; entry id `<ts>-<tradeId>`.
 Whether a row is a repeat is decided by its own id before anything is written; a repeat is neither stored nor published.
 A new row whose entry id would not rise, or that has no number for it, is entered behind the last one.
+
+After an interruption rows wait (`hold`) until REST has told what was missed, since a stream takes no late inserts.
+Trades of REST come match by match: those within the numbers that a pushed row covers (`tradeId` is the newest of
+`count`) are in it already, and a pushed row within the numbers that REST covered is a repeat.
 """
 
 from __future__ import annotations
@@ -11,16 +15,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Read, Route
+from okws_celery.feeds.route import BadPush, Filled, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, entries, is_error, ms
 from okws_celery.okx.messages import Push
+from okws_celery.okx.topics import Arg
 from okws_celery.store.batch import Batch
 
-__all__ = ["LogFeed", "read"]
+__all__ = ["LogFeed", "Row", "read"]
 
 _TAIL = 500  # entries read back at a start: as many as the exchange gives in one look back (PROTOCOL 8)
 _REMEMBERED = 1_000  # ids of rows
-_HELD = 10_000  # rows that wait for the answer to `prepare`, before it is no longer waited for
+_HELD = 10_000  # rows that wait, before nothing is waited for any more
 _MAX_SEQ = (1 << 64) - 1
 
 
@@ -33,11 +38,12 @@ class _Details(msgspec.Struct):
 
 
 _details = msgspec.json.Decoder(_Details)
+_read_count = RowReader("count")
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     row: bytes
-    """As sent."""
+    """As it is stored: as sent, or as v3 spells it."""
     id: str
     """What makes it this row and no other."""
     number: str
@@ -46,6 +52,8 @@ class _Row(NamedTuple):
     """Exchange ms; 0 if it has none."""
     where: str
     """instId or sprdId; "" if it has none."""
+    sent: bytes
+    """As sent."""
 
 
 class LogFeed:
@@ -55,6 +63,8 @@ class LogFeed:
         self.last_ts = 0
         self.first_ts = 0
         self.live = True
+        self.holding = False
+        self.prepared = True
         self.repeats = 0
         """Rows that were there already."""
         self.reordered = 0
@@ -63,7 +73,7 @@ class LogFeed:
         """Rows older than every one remembered, which cannot be told from repeats; they were not stored."""
         self._route = route
         self._key = route.key
-        identity = route.topic.channel.identity
+        identity = route.topic.v5.channel.identity
         self._read = RowReader("instId", "sprdId", "ordId", "ts", "cTime", *identity[:1])
         self._limit = ("MAXLEN", "~", route.limits.max_log)
         # Entry id of the newest row.
@@ -71,12 +81,17 @@ class LogFeed:
         # Ids of recent rows, oldest first, with their time; and whether there were rows before them.
         self._recent: dict[str, int] = {}
         self._forgot = False
-        self._waiting = False
-        self._held: list[_Row] = []
+        self._held: list[Row] = []
+        # Highest number of a trade, 0 if none was seen; the numbers that REST covered; rows appended.
+        self._top = 0
+        self._covered = range(0)
+        self._appended = 0
+        # Where an earlier session had come to.
+        self._inherited: tuple[tuple[int, int], int] = ((0, 0), 0)
 
     def prepare(self, batch: Batch) -> None:
         """Ask for the tail of the stream, so that nothing in it is written again."""
-        self._waiting = True
+        self.prepared = False
         batch.ask(lambda reply: self._learn(reply, batch), "XREVRANGE", self._key, "+", "-", "COUNT", _TAIL)
 
     def write(self, batch: Batch, push: Push) -> str:
@@ -84,32 +99,120 @@ class LogFeed:
         rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
         self._held += rows
-        if self._waiting and len(self._held) < _HELD:
-            return ""
-        self._waiting = False
-        self._take_held(batch)
+        if (self.prepared and not self.holding) or len(self._held) >= _HELD:
+            self.prepared, self.holding = True, False
+            self._take_held(batch)
         return ""
 
     def render(self, batch: Batch) -> None:
         """Write what was held, if the tail is known by now."""
-        if not self._waiting:
+        if self.prepared and not self.holding:
             self._take_held(batch)
 
     def rewrite(self, batch: Batch) -> None:
         """A log is not written twice; ask again what was not answered."""
-        if self._waiting:
+        if not self.prepared:
             self.prepare(batch)
 
     def interrupted(self, batch: Batch) -> None:
         """Rows say by their ids how they follow one another."""
 
+    def known(self, arg: Arg) -> Known:
+        """Nothing: what happened before somebody asked for it is in the stream of those who did."""
+        return []
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """It begins with the next row."""
+
+    # -- trades that were missed
+
+    def hold(self) -> None:
+        """See Refillable."""
+        self.holding = True
+
+    @property
+    def waits(self) -> bool:
+        """See Refillable."""
+        return bool(self._held)
+
+    @property
+    def reached(self) -> int:
+        """The highest tradeId that was seen; 0 if none was."""
+        return self._top
+
+    def behind(self, rows: list[bytes]) -> bool:
+        """Whether trades are missing between the newest of REST and the first that waits."""
+        first = self._first_held()
+        newest = max((_seq(row.number) for row in self._readable(rows)), default=0)
+        return bool(first) and newest < first - 1 and first - 1 > self._top
+
+    def fill(self, batch: Batch, rows: list[bytes]) -> Filled:
+        """Append the trades that neither stand in the stream nor are covered by what waits."""
+        reached, first_held = self._top, self._first_held()
+        by_number = {_seq(row.number): row for row in self._readable(rows)}
+        news = [n for n in sorted(by_number) if n > reached and (not first_held or n < first_held)]
+        for number in news:
+            self._append(batch, by_number[number])
+        if news:
+            self._covered = range(max(reached + 1, min(by_number)), news[-1] + 1)
+        complete = bool(by_number) and min(by_number) <= reached + 1
+        first_ts = by_number[news[0]].ts if news else 0
+        self.release(batch)
+        return Filled(complete, first_ts)
+
+    def release(self, batch: Batch) -> None:
+        """See Refillable."""
+        self.first_ts = 0
+        self.holding = False
+        if self.prepared:
+            self._take_held(batch)
+
+    def mark(self) -> tuple[int, tuple[int, int], int]:
+        """See Refillable."""
+        return self._appended, self._last, self._top
+
+    def undo(self, mark: tuple[int, tuple[int, int], int]) -> None:
+        """See Refillable."""
+        appended, last, top = mark
+        for _ in range(min(self._appended - appended, len(self._recent))):
+            self._recent.popitem()
+        self._appended = appended
+        self._last, self._top = max(last, self._inherited[0]), max(top, self._inherited[1])
+        self._covered = range(0)
+
+    def emptied(self) -> None:
+        """See Refillable; of trades, what was missed is all that is asked for."""
+
+    def _first_held(self) -> int:
+        """The lowest tradeId that the rows that wait cover, of those that are news; 0 if there are none."""
+        first = 0
+        for row in self._held:
+            number = _seq(row.number)
+            if number > self._top:
+                count = _seq(_read_count(row.sent)[0]) or 1
+                first = min(first or number, number - count + 1)
+        return first
+
+    def _readable(self, rows: list[bytes]) -> list[Row]:
+        readable = []
+        for raw in rows:
+            try:
+                row = self._parsed(raw)
+            except BadPush:
+                continue
+            if _seq(row.number):
+                readable.append(row)
+        return readable
+
+    # -- within
+
     def _learn(self, reply: Any, batch: Batch) -> None:
-        if not self._waiting:
+        if self.prepared:
             return
         if reply is None:
             self.prepare(batch)
             return
-        self._waiting = False
+        self.prepared = True
         if self._held:
             batch.mark(self)
         if is_error(reply) or not reply:
@@ -119,26 +222,32 @@ class LogFeed:
         self._last = (int(last_ms), int(last_seq or 0))
         for _, fields in reversed(tail):
             try:
-                row = self._parsed(fields.get("data", "").encode())
+                row = self._restored(fields.get("data", "").encode())
             except BadPush:
                 continue
             self._recent[row.id] = row.ts
+            self._top = max(self._top, _seq(row.number))
+        self._inherited = self._last, self._top
         self._forgot = len(tail) == _TAIL
         self.last_ts = self._last[0]
 
-    def _parsed(self, row: bytes) -> _Row:
+    def _parsed(self, row: bytes) -> Row:
         inst_id, sprd_id, ord_id, ts, c_time, *number = self._read(row)
         where = inst_id or sprd_id
         number_ = number[0] if number else ""
         when = ms(ts) or ms(c_time) or _ts_of_details(row)
         # One tradeId stands on both sides of a trade with oneself: the order tells them apart.
         id_ = f"{where}/{number_}/{ord_id}" if number_ else row.decode("utf-8", "replace")
-        return _Row(row, id_, number_, when, where)
+        return Row(row, id_, number_, when, where, row)
+
+    def _restored(self, row: bytes) -> Row:
+        """A row from what is stored of it; BadPush if it is none of ours."""
+        return self._parsed(row)
 
     def _take_held(self, batch: Batch) -> None:
         held, self._held = self._held, []
         for row in held:
-            if row.id in self._recent:
+            if row.id in self._recent or (self._covered and _seq(row.number) in self._covered):
                 self.repeats += 1
             elif self._forgot and row.ts and self._is_late(row.ts):
                 self.late += 1
@@ -149,9 +258,11 @@ class LogFeed:
         # The first look is at the oldest row only; it may carry a wrong time, so all are asked before one is dropped.
         return ts < next(iter(self._recent.values())) and ts < min(self._recent.values())
 
-    def _append(self, batch: Batch, row: _Row) -> None:
+    def _append(self, batch: Batch, row: Row) -> None:
         self._remember(row)
+        self._appended += 1
         self._last = self._entry_id(row)
+        self._top = max(self._top, _seq(row.number))
         self.first_ts = self.first_ts or row.ts
         self.last_ts = max(self.last_ts, row.ts)
         entry_id = f"{self._last[0]}-{self._last[1]}"
@@ -159,13 +270,13 @@ class LogFeed:
         if self._route.publish_rows:
             batch.publish(self._channel(row), row.row)
 
-    def _channel(self, row: _Row) -> str:
+    def _channel(self, row: Row) -> str:
         if row.where:
             return self._route.rows + row.where
         own = self._route.own_row
         return own + row.number if own.endswith(":") else own
 
-    def _entry_id(self, row: _Row) -> tuple[int, int]:
+    def _entry_id(self, row: Row) -> tuple[int, int]:
         last_ms, last_seq = self._last
         seq = _seq(row.number)
         if row.ts and self._last < (row.ts, seq):
@@ -174,7 +285,7 @@ class LogFeed:
             self.reordered += 1
         return (last_ms, last_seq + 1) if last_seq < _MAX_SEQ else (last_ms + 1, 0)
 
-    def _remember(self, row: _Row) -> None:
+    def _remember(self, row: Row) -> None:
         self._recent[row.id] = row.ts
         if len(self._recent) > _REMEMBERED:
             del self._recent[next(iter(self._recent))]

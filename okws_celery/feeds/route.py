@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from okws_celery.errors import OkwsError
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
-from okws_celery.okx.topics import Topic
+from okws_celery.okx.order_book import OrderBook
+from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
 
-__all__ = ["BadPush", "Feed", "Limits", "Read", "Route"]
+__all__ = [
+    "BadPush",
+    "Feed",
+    "Filled",
+    "Known",
+    "KnownBook",
+    "Limits",
+    "Read",
+    "Refillable",
+    "Route",
+    "Translated",
+]
 
 
 class BadPush(OkwsError):
     """A push whose rows cannot be understood; nothing of it was written. Counted, never fatal."""
+
+
+class KnownBook(NamedTuple):
+    """A merged book that is good, and the exchange ms of its last change."""
+
+    book: OrderBook
+    ts: int
+
+
+Known = list[bytes] | dict[str, bytes] | KnownBook
+"""What a feed has of one v5 subscription: rows as the exchange sent them, by identity if they are state, or a book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +115,70 @@ class Feed(Protocol):
 
     def interrupted(self, batch: Batch) -> None:
         """The stream broke off: what comes next does not follow on what came before."""
+
+    def known(self, arg: Arg) -> Known:
+        """What it has of an arg, for another feed that is to be fed by the same subscription."""
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Begin with what another feed has of an arg: the subscription is live and may say nothing for long."""
+
+
+class Translated(Feed, Protocol):
+    """The feed of a v3 topic: it is given v5 rows, and spells in v3 what it stores and publishes."""
+
+    def spoken(self, push: Push) -> bytes:
+        """The push that was written last, as a v3 message; b"" if it says nothing of this topic."""
+
+    def aside(self, batch: Batch, push: Push, arg: Arg) -> None:
+        """A push of one of the subscriptions that add to the data (`Topic.others`). Raises BadPush."""
+
+
+class Filled(NamedTuple):
+    """What rows from REST did for a gap."""
+
+    complete: bool
+    """They reach back to what was there before it: nothing is missing any more."""
+    first_ts: int
+    """Exchange ms of the oldest of them that was news; 0 if none was."""
+
+
+@runtime_checkable
+class Refillable(Protocol):
+    """What a feed of candles or trades adds: rows that were missed are put in before those that came since."""
+
+    holding: bool
+    """Rows of pushes wait."""
+    prepared: bool
+    """What the key holds is known."""
+
+    def hold(self) -> None:
+        """A gap is being filled: rows of pushes wait until `fill` or `release`, as far as they can be held."""
+
+    def behind(self, rows: list[bytes]) -> bool:
+        """Whether rows of REST are older than what waits, so that some may be missing between them."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a row waits."""
+
+    @property
+    def reached(self) -> int:
+        """How far the rows reach that need not be asked for: a time or a number; 0 if none is known."""
+
+    def fill(self, batch: Batch, rows: list[bytes]) -> Filled:
+        """Store, and publish where they are news, rows of REST in any order; then what waits."""
+
+    def release(self, batch: Batch) -> None:
+        """Take what waits; nothing will be filled in before it."""
+
+    def mark(self) -> Any:
+        """How far has been written, for `undo`."""
+
+    def undo(self, mark: Any) -> None:
+        """What was written since the mark is not in Redis: it is news again when REST brings it."""
+
+    def emptied(self) -> None:
+        """Redis has lost what was there: history is wanted once more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """State: what exists now and ends some day (orders, positions, balances, instruments), one hash per channel.
 
 Redis: `okex/N/orders`, field = the row's identity as the catalogue says (several values joined by ":"), value = the row
-as JSON; a row that ended is removed. All topics of a channel share the hash; each answers for its own rows.
+as JSON; a row that ended is removed. All topics of a channel share the hash; each answers for its own rows. A row that
+is older than what is known of its identity changes nothing there.
 Account channels also keep every row as it came in the stream `okex/N/orders/log`, field `data`.
 
 `account` is split: a field for each currency of `details`, and the field "account" for the rest of the row.
@@ -10,61 +11,27 @@ Account channels also keep every row as it came in the stream `okex/N/orders/log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Read, Route
-from okws_celery.feeds.rows import RowReader, is_error, ms, pairs, text
+from okws_celery.feeds.ledger import Ledger
+from okws_celery.feeds.route import BadPush, Known, Read, Route
+from okws_celery.feeds.rows import is_error, pairs, text
+from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, splitter
 from okws_celery.okx.messages import Push
-from okws_celery.okx.topics import Topic
+from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
 
-__all__ = ["ACCOUNT_FIELD", "StateFeed", "belongs", "read"]
+__all__ = ["ACCOUNT_FIELD", "StateFeed", "read"]
 
-ACCOUNT_FIELD = "account"
-"""Field of the hash of `account` that holds the account level; every other field is a currency."""
-
-_ORDER_ENDED = frozenset({"filled", "canceled", "cancelled", "mmp_canceled", "rejected"})
-_ALGO_ENDED = frozenset({"canceled", "effective", "filled", "order_failed", "partially_failed"})
-_QUOTE_ENDED = frozenset({"canceled", "filled", "expired", "traded_away", "failed"})
-_ENDED = {
-    "orders": _ORDER_ENDED,
-    "sprd-orders": _ORDER_ENDED,
-    "grid-sub-orders": _ORDER_ENDED,
-    "orders-algo": _ALGO_ENDED,
-    "algo-advance": _ALGO_ENDED,
-    "grid-orders-spot": frozenset({"stopped"}),
-    "grid-orders-contract": frozenset({"stopped"}),
-    "algo-recurring-buy": frozenset({"stopped"}),
-    "rfqs": _QUOTE_ENDED,
-    "quotes": _QUOTE_ENDED,
-    "instruments": frozenset({"expired"}),
-    "event-contract-markets": frozenset({"expired"}),
-}
-"""Values of `state` with which a row leaves the hash (PROTOCOL 5.1 to 5.4)."""
-_POSITIONS = frozenset({"positions", "grid-positions", "balance_and_position"})
-"""Channels whose rows end with `pos` "0"."""
-_FILTERS = ("instType", "instFamily", "instId", "ccy", "algoId", "sprdId")
-"""Topic arguments that choose rows; the others, such as extraParams, do not."""
-_REMEMBERED = 1_000  # rows of the log, and rows that ended
-
-
-class _Item(NamedTuple):
-    field: str
-    row: bytes
-    ended: bool
-
-
-class _Rows(NamedTuple):
-    """A row of the exchange as entries of the hash."""
-
-    items: list[_Item]
-    ts: int
-    """Exchange ms; 0 if it has none."""
-    is_snapshot: bool = False
+_REMEMBERED = 5_000  # rows that ended
+_ENDLESS = frozenset({"deposit-info", "withdrawal-info", "economic-calendar", "adl-warning", "estimated-price"})
+"""Channels whose rows never end: so many of them are kept, the newest."""
+_MOST_ENDLESS = 1_000
+_ORDERS = frozenset({"orders", "orders-algo"})
+"""Channels whose rows are events, each published once; of the others each push is."""
 
 
 class StateFeed:
@@ -74,28 +41,44 @@ class StateFeed:
         self.last_ts = 0
         self.first_ts = 0
         self.live = True
+        self.ledger = Ledger()
+        """Shared by the topics of a key."""
         self._route = route
         self._key = route.key
+        self._channel = route.topic.v5.channel.name
         self._log_key = route.key + "/log" if route.topic.channel.logged else ""
-        self._split = _splitter(route.topic)
+        self._split = splitter(route.topic.v5)
+        self._most = _MOST_ENDLESS if self._channel in _ENDLESS else 0
         # The rows that this topic answers for; what of them is not in Redis yet (None: to be removed).
         self._rows: dict[str, bytes] = {}
         self._changed: dict[str, bytes | None] = {}
         # Rows of a snapshot whose last page has not come; None outside of one.
-        self._pages: dict[str, bytes] | None = None
+        self._pages: dict[str, Item] | None = None
         # Fields that were removed, oldest first, in case Redis refuses the batch that says so.
         self._gone: dict[str, None] = {}
+        # Fields that were pushed since a list was asked for; None if none is.
+        self._pushed: set[str] | None = None
         # While the answer to `prepare` is awaited, and whether there was a snapshot meanwhile.
         self._waiting = False
         self._replaced = False
-        # Digests of rows of the log, oldest first.
-        self._logged: dict[bytes, None] = {}
+
+    @property
+    def prepared(self) -> bool:
+        """Whether what an earlier session left is known."""
+        return not self._waiting and self.ledger.prepared
+
+    @property
+    def rows(self) -> Mapping[str, bytes]:
+        """The rows that this topic answers for, by field."""
+        return self._rows
 
     def prepare(self, batch: Batch) -> None:
         """Ask for the rows that an earlier session left: a snapshot that does not have them ends them."""
         self._waiting = True
         self._replaced = False
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
+        if self._log_key:
+            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged)
 
     def write(self, batch: Batch, push: Push) -> str:
         """Take over what changed; a snapshot replaces all rows of the topic when its last page is there."""
@@ -104,16 +87,18 @@ class StateFeed:
         if split:
             self.first_ts = split[0].ts
             self.last_ts = max(self.last_ts, *(rows.ts for rows in split))
+        news = [self._log(batch, raw) for raw in raws] if self._log_key else [True] * len(raws)
         items = [item for rows in split for item in rows.items]
+        if self._pushed is not None:
+            self._pushed.update(item.field for item in items)
         if push.event_type == "snapshot" or any(rows.is_snapshot for rows in split):
             self._take_page(items, push.page, push.last_page)
         else:
             self._take(items)
-        if self._log_key:
-            self._log(batch, raws)
         if self._route.publish_rows:
-            for item in items:
-                batch.publish(self._route.rows + item.field, item.row)
+            for rows, is_news in zip(split, news, strict=True):
+                if is_news or self._channel not in _ORDERS:
+                    self._publish(batch, rows.items)
         if self._changed:
             batch.mark(self)
         return ""
@@ -145,6 +130,83 @@ class StateFeed:
         """A snapshot that was under way will not be completed."""
         self._pages = None
 
+    def known(self, arg: Arg) -> Known:
+        """The rows that stand, and those of a snapshot that is under way."""
+        under_way = {field: item.row for field, item in (self._pages or {}).items() if not item.ended}
+        return {**self._rows, **under_way}
+
+    def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
+        """Begin with the rows of another feed."""
+        if isinstance(known, list):
+            known = {item.field: item.row for row in known for item in self._readable(row) if not item.ended}
+        if isinstance(known, dict) and known:
+            for field, row in known.items():
+                parts = self._as_stored(row)
+                self._set(parts[0] if parts else Item(field, row, ended=False))
+            batch.mark(self)
+
+    # -- rows from REST
+
+    def begin_list(self) -> None:
+        """A list of all rows is asked for: what is pushed from here on is newer than the list."""
+        self._pushed = set()
+
+    def take_list(self, batch: Batch, raws: list[bytes], covers: Callable[[str], bool], *, publish: bool) -> list[str]:
+        """The list is there: the fields that it changed. It has every row whose field it `covers`."""
+        pushed, self._pushed = self._pushed or set(), None
+        listed = {item.field: item for raw in raws for item in self._readable(raw) if not item.ended}
+        changed = []
+        for field, item in listed.items():
+            if field not in pushed and self._rows.get(field) != item.row and self.ledger.takes(item):
+                self._set(item)
+                changed.append(field)
+                if publish and self._route.publish_rows:
+                    self._publish(batch, [item])
+        for field in [field for field in self._rows if covers(field)]:
+            if field not in listed and field not in pushed:
+                self._drop(field)
+        if self._changed:
+            batch.mark(self)
+        return changed
+
+    def take_rest(self, batch: Batch, raw: bytes, *, event_only: bool = False) -> None:
+        """A row of REST that may say something new: if so, it is stored, logged and published as a pushed one is.
+
+        `event_only` for one of an execution: it stands in the log, and the hash shows what came of it.
+        """
+        for item in self._readable(raw):
+            if event_only:
+                news = self.ledger.is_news(self._channel, raw)
+            else:
+                news = self.ledger.is_newer(item)
+                if news:
+                    self.ledger.is_news(self._channel, raw)
+                    self._take([item])
+            if news:
+                self._write_log(batch, raw)
+                if self._route.publish_rows:
+                    self._publish(batch, [item])
+        if self._changed:
+            batch.mark(self)
+
+    def says_more(self, raw: bytes) -> bool:
+        """Whether a row of REST would change the hash."""
+        return any(self.ledger.is_newer(item) for item in self._readable(raw))
+
+    def forget(self, batch: Batch, field: str, row: bytes) -> None:
+        """REST knows nothing of a row any more; it goes unless something was said of it meanwhile."""
+        if self._rows.get(field) == row:
+            self._drop(field)
+            batch.mark(self)
+
+    def _readable(self, raw: bytes) -> list[Item]:
+        try:
+            return self._split(raw).items
+        except BadPush:
+            return []
+
+    # -- within
+
     def _learn(self, reply: Any, batch: Batch) -> None:
         if not self._waiting:
             return
@@ -152,62 +214,87 @@ class StateFeed:
             self.prepare(batch)
             return
         self._waiting = False
-        for field, row in pairs(None if is_error(reply) else reply).items():
-            if field in self._rows or field in self._gone or not belongs(self._route.topic, field, row):
+        for field, row in self._found(pairs(None if is_error(reply) else reply)):
+            if field in self._rows or field in self._gone:
                 continue
             if self._replaced:
                 self._changed[field] = None
                 batch.mark(self)
-            else:
-                self._rows[field] = row.encode()
+                continue
+            self._rows[field] = row
+            for item in self._as_stored(row):
+                if self.ledger.takes(item):
+                    self.ledger.took(item)
 
-    def _take_page(self, items: list[_Item], page: int, last: bool) -> None:
+    def _found(self, stored: dict[str, str]) -> Iterable[tuple[str, bytes]]:
+        """The rows of this topic among those that are stored, by the field that they have here."""
+        return [(field, row.encode()) for field, row in stored.items() if belongs(self._route.topic, field, row)]
+
+    def _as_logged(self, row: bytes) -> bytes:
+        """A row of the exchange from what is logged of it; BadPush if it is none."""
+        return row
+
+    def _as_stored(self, row: bytes) -> list[Item]:
+        # The rows of account and balance_and_position are parts of what the exchange sends.
+        return [] if self._channel in ("account", "balance_and_position") else self._readable(row)
+
+    def _take_page(self, items: list[Item], page: int, last: bool) -> None:
         if page <= 1:
             self._pages = {}
         if self._pages is None:
             # Its first page is missing: the rows are good, but that others are gone is not said.
             self._take(items)
             return
-        self._pages.update({item.field: item.row for item in items if not item.ended})
+        self._pages.update({item.field: item for item in items})
         if not last:
             return
         rows, self._pages = self._pages, None
         self._replaced = True
         for field in self._rows.keys() - rows.keys():
-            self._set(field, None)
-        for field, row in rows.items():
-            self._set(field, row)
+            self._drop(field)
+        self._take(rows.values())
 
-    def _take(self, items: Iterable[_Item]) -> None:
-        for field, row, ended in items:
-            self._set(field, None if ended else row)
-            # What happens while a snapshot is under way is newer than its pages.
-            if self._pages is not None:
-                self._pages.pop(field, None)
-                if not ended:
-                    self._pages[field] = row
+    def _take(self, items: Iterable[Item]) -> None:
+        for item in items:
+            if self.ledger.takes(item):
+                self._set(item)
+                # What happens while a snapshot is under way is newer than its pages.
+                if self._pages is not None:
+                    self._pages[item.field] = item
 
-    def _set(self, field: str, row: bytes | None) -> None:
+    def _set(self, item: Item) -> None:
+        self.ledger.took(item)
+        if item.ended:
+            self._drop(item.field)
+            return
+        self._gone.pop(item.field, None)
+        self._rows[item.field] = self._changed[item.field] = item.row
+        if self._most and len(self._rows) > self._most:
+            self._drop(next(iter(self._rows)))
+
+    def _drop(self, field: str) -> None:
+        self._rows.pop(field, None)
         self._gone.pop(field, None)
-        if row is None:
-            self._rows.pop(field, None)
-            self._gone[field] = None
-            if len(self._gone) > _REMEMBERED:
-                del self._gone[next(iter(self._gone))]
-        else:
-            self._rows[field] = row
-        self._changed[field] = row
+        self._gone[field] = None
+        if len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
+        self._changed[field] = None
 
-    def _log(self, batch: Batch, raws: list[bytes]) -> None:
-        for raw in raws:
-            digest = blake2b(raw, digest_size=16).digest()
-            if digest in self._logged:
-                continue
-            self._logged[digest] = None
-            if len(self._logged) > _REMEMBERED:
-                del self._logged[next(iter(self._logged))]
+    def _publish(self, batch: Batch, items: Iterable[Item]) -> None:
+        for item in items:
+            batch.publish(self._route.rows + item.field, item.row)
+
+    def _log(self, batch: Batch, raw: bytes) -> bool:
+        news = self.ledger.is_news(self._channel, raw)
+        if news:
+            self._write_log(batch, raw)
+        return news
+
+    def _write_log(self, batch: Batch, raw: bytes) -> None:
+        if self._log_key:
             # Several topics share the stream, so the ids are Redis's own.
-            batch.write("XADD", self._log_key, "MAXLEN", "~", self._route.limits.max_log, "*", "data", raw)
+            kept = self._route.limits.max_log
+            self.ledger.log(batch, "XADD", self._log_key, "MAXLEN", "~", kept, "*", "data", raw)
 
 
 def read(key: str, topic: Topic) -> Read:
@@ -231,96 +318,3 @@ def read(key: str, topic: Topic) -> Read:
         return {field: msgspec.json.decode(row) for field, row in rows if belongs(topic, field, row)}
 
     return Read([("HGETALL", key)], all_)
-
-
-def _splitter(topic: Topic) -> Callable[[bytes], _Rows]:
-    match topic.channel.name:
-        case "account":
-            return _split_account
-        case "balance_and_position":
-            return _split_balance_and_position
-    name, identity = topic.channel.name, topic.channel.identity
-    ended_states = _ENDED.get(name, frozenset())
-    reader = RowReader("state", "pos", "uTime", "pTime", "ts", "cTime", *identity)
-
-    def split(row: bytes) -> _Rows:
-        state, pos, *times_and_identity = reader(row)
-        field = _field(row, times_and_identity[4:])
-        ended = state in ended_states or (name in _POSITIONS and _is_zero(pos))
-        return _Rows([_Item(field, row, ended)], _first_time(times_and_identity[:4]))
-
-    return split
-
-
-class _Account(msgspec.Struct):
-    details: list[msgspec.Raw] | None = None
-
-
-class _BalanceAndPosition(msgspec.Struct):
-    balData: list[msgspec.Raw] | None = None
-    posData: list[msgspec.Raw] | None = None
-
-
-_account = msgspec.json.Decoder(_Account)
-_account_row = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_balance_and_position = msgspec.json.Decoder(_BalanceAndPosition)
-_read_ccy = RowReader("ccy")
-_read_position = RowReader("posId", "pos")
-_read_times = RowReader("uTime", "pTime", "eventType")
-
-
-def _split_account(row: bytes) -> _Rows:
-    times = _read_times(row)
-    try:
-        details = _account.decode(row).details or []
-        level = _account_row.decode(row)
-    except ValueError as problem:
-        raise BadPush(f"account: {problem}") from None
-    level.pop("details", None)
-    items = [_Item(_field(raw, _read_ccy(raw)), raw, False) for raw in map(bytes, details)]
-    items.append(_Item(ACCOUNT_FIELD, msgspec.json.encode(level), False))
-    return _Rows(items, _first_time(times[:2]))
-
-
-def _split_balance_and_position(row: bytes) -> _Rows:
-    u_time, p_time, event_type = _read_times(row)
-    try:
-        parts = _balance_and_position.decode(row)
-    except ValueError as problem:
-        raise BadPush(f"balance_and_position: {problem}") from None
-    items = [_Item(_field(raw, _read_ccy(raw)), raw, False) for raw in map(bytes, parts.balData or ())]
-    for raw in map(bytes, parts.posData or ()):
-        pos_id, pos = _read_position(raw)
-        items.append(_Item(_field(raw, [pos_id]), raw, _is_zero(pos)))
-    return _Rows(items, _first_time([p_time, u_time]), event_type == "snapshot")
-
-
-def _field(row: bytes, identity: list[str]) -> str:
-    if not any(identity):
-        raise BadPush(f"row {row[:80]!r}: nothing in it says which one it is")
-    return ":".join(identity)
-
-
-def _first_time(times: Iterable[str]) -> int:
-    return next((when for when in map(ms, times) if when), 0)
-
-
-def _is_zero(number: str) -> bool:
-    return bool(number) and not number.strip("-0.")
-
-
-def belongs(topic: Topic, field: str, row: str) -> bool:
-    """Whether a row of the channel's hash is one that this topic is about."""
-    wanted = [(key, value) for key, value in topic.arg if key in _FILTERS and value != "ANY"]
-    if not wanted or (topic.channel.name == "account" and field == ACCOUNT_FIELD):
-        return True
-    try:
-        values = msgspec.json.decode(row, type=dict[str, Any])
-    except ValueError:
-        return False
-    return all(
-        values.get(key) == value
-        # Many rows do not carry their family, but every instrument's name begins with it.
-        or (key == "instFamily" and not values.get(key) and str(values.get("instId", "")).startswith(value + "-"))
-        for key, value in wanted
-    )

@@ -1,4 +1,4 @@
-"""OKX's REST as values: what to ask for, how it is signed, what its answer means (PROTOCOL 3, 8). No I/O."""
+"""OKX's REST as values: a request, how it is signed, what its answer means (PROTOCOL 3, 8). No I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 from okws_celery.errors import OkwsError
 from okws_celery.okx.login import Credentials, sign
 
-__all__ = ["RestError", "RestRequest", "candles_request", "parse_answer", "time_request", "trades_request"]
+__all__ = ["TIMESTAMP_EXPIRED", "RestError", "RestRequest", "parse_answer", "time_request"]
 
+TIMESTAMP_EXPIRED = frozenset({50102, 50112})
+"""The time of a signed request is too far from the exchange's clock."""
 _TRY_AGAIN = frozenset({50001, 50004, 50011, 50013, 50026})
-CANDLES_A_PAGE = 300
-TRADES_A_PAGE = 500
 
 
 class RestError(OkwsError):
@@ -35,6 +35,8 @@ class RestRequest:
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     a_second: float = 5.0
+    signed: bool = False
+    """It speaks of an account."""
 
     @property
     def target(self) -> str:
@@ -60,34 +62,6 @@ def time_request() -> RestRequest:
     return RestRequest("/api/v5/public/time", a_second=4.0)
 
 
-_CANDLE_PATHS = (
-    # channel without its bar, path, most rows of one answer, requests a second
-    ("mark-price-candle", "/api/v5/market/mark-price-candles", 100, 9.0),
-    ("index-candle", "/api/v5/market/index-candles", 100, 9.0),
-    ("candle", "/api/v5/market/candles", CANDLES_A_PAGE, 18.0),
-)
-
-
-def candles_request(channel: str, inst_id: str, older_than: int = 0, limit: int = CANDLES_A_PAGE) -> RestRequest | None:
-    """Candles older than a time in ms (0: the newest), newest first; None if REST has none for this channel.
-
-    `1s` bars and spreads are not served by the endpoint of the newest candles.
-    """
-    for prefix, path, most, a_second in _CANDLE_PATHS:
-        if channel.startswith(prefix):
-            bar = channel.removeprefix(prefix)
-            parameters = {"instId": inst_id, "bar": bar, "limit": str(min(limit, most))}
-            if older_than:
-                parameters["after"] = str(older_than)  # OKX's `after` means: older than
-            return None if bar == "1s" else RestRequest(path, parameters, a_second)
-    return None
-
-
-def trades_request(inst_id: str, limit: int = TRADES_A_PAGE) -> RestRequest:
-    """The newest trades, newest first."""
-    return RestRequest("/api/v5/market/trades", {"instId": inst_id, "limit": str(limit)}, 45.0)
-
-
 class _Envelope(msgspec.Struct):
     code: str | int
     data: list[msgspec.Raw] = []
@@ -105,5 +79,6 @@ def parse_answer(status: int, body: bytes) -> list[bytes]:
     except ValueError:
         raise RestError(f"HTTP {status}, and no answer of OKX in it", passing=status == 429 or status >= 500) from None
     if code:
-        raise RestError(said.msg or f"HTTP {status}", code, passing=code in _TRY_AGAIN or status == 429)
+        passing = code in _TRY_AGAIN or status == 429 or status >= 500
+        raise RestError(said.msg or f"HTTP {status}", code, passing=passing)
     return [bytes(row) for row in said.data]

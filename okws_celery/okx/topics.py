@@ -1,14 +1,18 @@
-"""Topics: what a user subscribes with, as text or as OKX's own arg object, checked and brought to one form."""
+"""Topics: what a user subscribes with, as text or as OKX's own arg object, checked and brought to one form.
+
+Names of v3 (`spot/ticker:ETH-USDT`) are topics of their own that are served by the arguments of their v5 counterparts.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.catalogue import CATALOGUE, Channel, Kind, channel_of
+from okws_celery.okx.v3 import V3Channel, check_filter, is_v3, v3_channel
 
 __all__ = ["Arg", "Topic", "parse_topic", "topic_of"]
 
@@ -19,17 +23,49 @@ _INST_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"
 _VALUE = re.compile(r"[A-Za-z0-9_.{}\":\[\]/-]{1,256}")
 _ARG_KEY = re.compile(r"[A-Za-z]{1,32}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_V3_PRODUCTS = frozenset({"spot", "futures", "swap", "option", "index", "margin", "system"})
-_ACCEPTED = "'tickers:BTC-USDT', 'orders:instType=SWAP,instId=BTC-USDT-SWAP' or {'channel': ..., 'instId': ...}"
+_ACCEPTED = (
+    "'tickers:BTC-USDT', 'orders:instType=SWAP,instId=BTC-USDT-SWAP', {'channel': ..., 'instId': ...} "
+    "or a v3 name such as 'spot/ticker:BTC-USDT'"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A checked topic. `text` is its shortest spelling, by which it is known in answers, events and Redis."""
+    """A checked topic. `text` is its shortest spelling, by which it is known in answers, events and Redis.
+
+    `arg` is what is subscribed for it. A v3 topic has the arg of its v5 counterpart, and a channel of its own name.
+    """
 
     text: str
     channel: Channel
     arg: Arg
+    v3: V3Channel | None = None
+    """The line of the v3 table, None for a topic of v5."""
+    counterpart: Topic | None = None
+    others: tuple[Topic, ...] = ()
+    """v5 topics whose rows add to the data; the topic's state does not depend on them."""
+
+    @property
+    def v5(self) -> Topic:
+        """The v5 topic whose rows it has; itself if it is one."""
+        return self.counterpart or self
+
+    @property
+    def sources(self) -> tuple[Topic, ...]:
+        """The v5 topics that are subscribed for it, first the one that its state follows."""
+        return (self.v5, *self.others)
+
+    @property
+    def filter_value(self) -> str:
+        """What stands behind the colon of a v3 topic, "" if there is none."""
+        return self.text.partition(":")[2]
+
+    def logged_in(self) -> Topic:
+        """This topic for a session that is logged in: some names of v3 then mean a better channel."""
+        if self.v3 is None or self.v3.login_arg is None:
+            return self
+        v5 = _filled(self.v3.filled(self.v3.login_arg, self.filter_value))
+        return replace(self, arg=v5.arg, counterpart=v5)
 
     @property
     def arg_object(self) -> dict[str, str]:
@@ -43,7 +79,7 @@ class Topic:
 
 
 def parse_topic(given: object, *, stored: bool = False, partial: bool = False) -> Topic:
-    """A topic from v5 text or a v5 arg object; BadCommand (80010) says what is wrong and what is accepted.
+    """A topic from v5 or v3 text or a v5 arg object; BadCommand (80010) says what is wrong and what is accepted.
 
     `stored` takes the text of a topic that was checked before: a channel that the catalogue does not know is then
     read back from `channel:key=value`, which from a user would more likely be a slip of the pen. `partial` takes a
@@ -57,8 +93,10 @@ def parse_topic(given: object, *, stored: bool = False, partial: bool = False) -
         raise BadCommand(f"topic {given!r}: {_ACCEPTED} is accepted")
     name, colon, rest = given.strip().partition(":")
     if "/" in name:
-        if name.partition("/")[0] in _V3_PRODUCTS:
-            raise BadCommand(f"topic {given!r}: v3 names are not understood by this version; v5 names are: {_ACCEPTED}")
+        if is_v3(name):
+            if colon and not rest:
+                raise BadCommand(f"topic {given!r}: nothing stands after the colon")
+            return _v3_topic(name, rest)
         raise BadCommand(f"topic {given!r}: {_ACCEPTED} is accepted")
     channel = channel_of(name)
     if not channel.known and not stored:
@@ -83,6 +121,21 @@ def topic_of(channel: Channel, arguments: Mapping[str, str], partial: bool = Fal
             raise BadCommand(f"topic {channel.name!r}: instType {value!r}; {types} are accepted")
     arg = tuple(sorted({"channel": channel.name, **arguments}.items()))
     return Topic(_text(channel, arguments), channel, arg)
+
+
+def _v3_topic(name: str, rest: str) -> Topic:
+    found = v3_channel(name)
+    key, equals, value = rest.partition("=")
+    value = value if equals and key == found.filter else rest
+    check_filter(found, value)
+    v5, *others = [_filled(found.filled(arg, value)) for arg in found.args]
+    text = f"{name}:{value}" if value else name
+    return Topic(text, found.channel, v5.arg, found, v5, tuple(others))
+
+
+def _filled(arg: Mapping[str, str]) -> Topic:
+    arguments = dict(arg)
+    return topic_of(channel_of(arguments.pop("channel")), arguments)
 
 
 def _from_arg(given: Mapping[object, object], partial: bool) -> Topic:

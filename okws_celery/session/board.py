@@ -4,8 +4,11 @@ state     event                                 next
 pending   acknowledged, or a first push         live      (books: with the first snapshot)
 live      link lost, book broken, late error    stale     STALE and an open GAP are announced
 live      silent longer than it legally can be  stale     the same, and it is subscribed again
-stale     acknowledged again, or a push         live      LIVE; the first row closes the GAP
+stale     acknowledged again, or a push         live      LIVE; the back-fill or the first row closes the GAP
 any       refused for good                      refused
+
+One subscription of the exchange may serve several topics: those of v5 and of v3 names, each with a feed of its own. A
+topic may have further subscriptions that add to its data (`Topic.others`); its state follows the first one alone.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds import feed_of
-from okws_celery.feeds.route import Feed, Limits, Route
+from okws_celery.feeds import feed_of, translated_of
+from okws_celery.feeds.ledger import Ledger
+from okws_celery.feeds.route import BadPush, Feed, Limits, Refillable, Route, Translated
+from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
@@ -37,6 +42,8 @@ class Entry:
 
     topic: Topic
     feed: Feed
+    translated: Translated | None = None
+    """The feed of a v3 topic once more; None for one of v5."""
     state: str = "pending"
     since: int = 0
     reason: str = ""
@@ -55,6 +62,30 @@ class Entry:
     gap_from: int = -1
     """Exchange ms of the last row before the gap that is open; -1: none is."""
     gap_reason: str = ""
+    refilling: bool = False
+    """REST is asked for what is missing: its answer closes the gap, not the next row."""
+    mark: Any = None
+    """How far the feed's rows are known to be in Redis, if it can be filled from REST."""
+
+    refillable: Refillable | None = field(init=False)
+    """The feed, if what it missed can be put in before what came since."""
+
+    def __post_init__(self) -> None:
+        self.refillable = self.feed if isinstance(self.feed, Refillable) else None
+
+
+def _nobody(entry: Entry, whole: bool) -> None:
+    pass
+
+
+class _Served(NamedTuple):
+    """A topic that a subscription serves."""
+
+    entry: Entry
+    pushes: str
+    """Pub/sub channel of its pushes."""
+    aside: Arg | None
+    """The subscription, if it only adds to the topic's data."""
 
 
 class Board:
@@ -67,10 +98,13 @@ class Board:
         self._rows = publish in ("both", "rows")
         self._limits = limits
         self._entries: dict[str, Entry] = {}
-        self._by_arg: dict[Arg, Entry] = {}
-        self._by_spelling: dict[bytes, tuple[Entry | None, str]] = {}
+        self._by_arg: dict[Arg, list[Entry]] = {}
+        self._by_spelling: dict[bytes, tuple[_Served, ...]] = {}
         self._touched: dict[Entry, None] = {}
         self._under_way: list[tuple[Entry, int]] = []
+        self._ledgers: dict[str, Ledger] = {}
+        self.on_missing: Callable[[Entry, bool], None] = _nobody
+        """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
         self.pushes = 0
         self.unrouted = 0
 
@@ -84,68 +118,122 @@ class Board:
         """The entry of a topic, by its text."""
         return self._entries.get(text)
 
-    def of_arg(self, arg: Arg) -> Entry | None:
-        """The entry that an exchange subscription serves."""
-        return self._by_arg.get(arg)
+    def of_arg(self, arg: Arg) -> list[Entry]:
+        """The entries whose topics an exchange subscription is for."""
+        return [entry for entry in self._by_arg.get(arg, ()) if entry.topic.arg == arg]
+
+    def shared(self, arg: Arg) -> bool:
+        """Whether several topics have this subscription."""
+        return len(self._by_arg.get(arg, ())) > 1
+
+    def uses(self, arg: Arg) -> bool:
+        """Whether any topic has this subscription, be it only to add to its data."""
+        return arg in self._by_arg
 
     # -- topics come and go
 
     def add(self, batch: Batch, topic: Topic, now_ms: int) -> Entry:
         """Begin with a topic: nothing is known of it yet."""
-        feed = feed_of(Route(topic, self._base, self._rows, self._limits))
-        entry = Entry(topic, feed)
-        self._entries[topic.text] = self._by_arg[topic.arg] = entry
-        self._by_spelling.clear()
+        route = Route(topic, self._base, self._rows, self._limits)
+        translated = None if topic.v3 is None else translated_of(route)
+        feed = translated or feed_of(route)
+        if isinstance(feed, StateFeed):
+            feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
+        entry = Entry(topic, feed, translated)
+        self._entries[topic.text] = entry
+        self._list(entry)
         feed.prepare(batch)
         self._set(batch, entry, "pending", "", now_ms)
         return entry
 
+    def share(self, batch: Batch, entry: Entry, arg: Arg, now_ms: int) -> None:
+        """An arg of this topic is live for others: begin with what they have, as it may say nothing more for long."""
+        for elder in self._by_arg[arg]:
+            if elder is entry or (elder.topic.arg == arg and elder.state != "live"):
+                continue
+            entry.feed.seed(batch, arg, elder.feed.known(arg))
+            if arg == entry.topic.arg:
+                self._join(batch, entry, elder, now_ms)
+            return
+
+    def turn_to(self, batch: Batch, entry: Entry, topic: Topic, now_ms: int) -> None:
+        """Have a topic served by another subscription of the same kind than it was."""
+        entry.feed.interrupted(batch)
+        self._unlist(entry)
+        entry.topic = topic
+        self._list(entry)
+        self._set(batch, entry, "pending", "", now_ms)
+
     def remove(self, batch: Batch, entry: Entry) -> None:
         """Nobody wants this topic any more; its data stay, its state does not."""
         entry.feed.interrupted(batch)
-        del self._entries[entry.topic.text], self._by_arg[entry.topic.arg]
-        self._by_spelling.clear()
+        del self._entries[entry.topic.text]
+        self._unlist(entry)
         self._touched.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
 
-    def restore(self, batch: Batch, entry: Entry, seen_ms: int) -> None:
-        """A topic that another holder of this session had: what came since it was last seen is missing."""
-        if seen_ms > 0:
+    def restore(self, batch: Batch, entry: Entry, seen_ms: int, open_gap: tuple[int, str] | None = None) -> None:
+        """A topic that another holder of this session had: what came since it was last seen is missing.
+
+        With the time from which on the earlier holder announced a gap that is still open, if it did.
+        """
+        if open_gap is not None:
+            entry.gap_from, entry.gap_reason = open_gap
+        elif seen_ms > 0:
             self._open_gap(batch, entry, "taken over", seen_ms)
+        else:
+            return
+        self.on_missing(entry, False)
 
     # -- data
 
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
-        """Route a push of a link to its feed. The entry if its topic must be subscribed again; BadPush if it makes no
+        """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
         spelling = bytes(push.arg)
         routed = self._by_spelling.get(spelling)
         if routed is None:
             routed = self._find(spelling)
-        entry, channel = routed
-        if entry is None:
+        if not routed:
             self.unrouted += 1
+            return None
+        broken: Entry | None = None
+        problem: BadPush | None = None
+        for served in routed:
+            try:
+                broken = self._take(batch, served, push, frame, now_ms, source) or broken
+            except BadPush as raised:  # the other topics of this subscription are to have it all the same
+                problem = raised
+        if problem is not None:
+            raise problem
+        self.pushes += 1
+        return broken
+
+    def _take(self, batch: Batch, served: _Served, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
+        entry, channel, aside = served
+        if aside is not None:
+            if entry.translated is not None:
+                entry.translated.aside(batch, push, aside)
             return None
         feed = entry.feed
         if source != entry.source and not self._from_another(entry, push, source):
             return None
         fault = feed.write(batch, push)
-        self.pushes += 1
         if not entry.seen:
             # With the first push, so that `max_age` holds as soon as there is something to read.
             entry.seen_written = now_ms
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
         entry.renewed = False
-        self._touched[entry] = None
         if self._pushes and (source == entry.source or feed.first_ts):
-            batch.publish(channel, frame)
+            said = frame if entry.translated is None else entry.translated.spoken(push)
+            if said:
+                batch.publish(channel, said)
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
-        if entry.gap_from >= 0 and feed.first_ts:
-            self._close_gap(batch, entry, feed.first_ts)
+        self.resumed(batch, entry)
         if feed.live:
             self._live(batch, entry, now_ms)
         elif entry.state == "live":
@@ -153,29 +241,54 @@ class Board:
             self._stale(batch, entry, "crossed", now_ms)
         return None
 
+    def resumed(self, batch: Batch, entry: Entry) -> None:
+        """Rows of a topic were written: they close a gap that nothing else will close."""
+        self._touched[entry] = None
+        if entry.gap_from >= 0 and entry.feed.first_ts and not entry.refilling:
+            self._close_gap(batch, entry, entry.feed.first_ts)
+
+    def refilled(self, batch: Batch, entry: Entry, *, complete: bool, first_ts: int) -> None:
+        """Rows of REST were written, the oldest news among them of `first_ts`; they fill a gap, or its end."""
+        entry.refilling = False
+        if entry.gap_from >= 0 and (complete or first_ts):
+            self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
+        self.resumed(batch, entry)
+
     def flushed(self) -> Callable[[], None]:
         """What to call when everything written up to now is known to be in Redis."""
         touched = self._under_way = [(entry, entry.feed.last_ts) for entry in self._touched]
+        marks = [(entry, feed.mark()) for entry in self._touched if (feed := entry.refillable)]
+        logged = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
         self._touched.clear()
 
         def confirm() -> None:
             self._under_way = []
             for entry, last_ts in touched:
                 entry.written_ts = last_ts
+            for entry, mark in marks:
+                entry.mark = mark
+            for ledger, count in logged:
+                ledger.confirm(count)
 
         return confirm
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        self._announce(batch, dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched)), reason)
+        lost = dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched))
+        self._announce(batch, lost, reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
         """Redis may have forgotten everything: say so of every topic, and write again what is remembered."""
-        self._announce(batch, self._entries.values(), reason)
+        self._announce(batch, self._entries.values(), reason, whole=True)
 
-    def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str) -> None:
+    def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str, *, whole: bool) -> None:
         for entry in entries:
             self._open_gap(batch, entry, reason, entry.written_ts)
+            if (feed := entry.refillable) and entry.mark is not None:
+                feed.undo(entry.mark)
+            self.on_missing(entry, whole)
+        for ledger in self._ledgers.values():
+            ledger.again(batch)
         self._touched.clear()
         self._under_way = []
         self.rewrite(batch)
@@ -189,20 +302,18 @@ class Board:
 
     # -- states
 
-    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int) -> None:
-        """The exchange has subscribed this arg."""
-        entry = self._by_arg.get(arg)
-        if entry is None:
-            return
-        entry.heard = entry.tried = now_ms
-        # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
-        if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
-            self._live(batch, entry, now_ms)
+    def acknowledged(self, batch: Batch, arg: Arg, now_ms: int, source: int) -> None:
+        """The exchange has subscribed this arg, on a link."""
+        for entry in self.of_arg(arg):
+            entry.source = entry.source or source
+            entry.heard = entry.tried = now_ms
+            # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
+            if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
+                self._live(batch, entry, now_ms)
 
     def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int) -> None:
         """The exchange will not serve this arg."""
-        entry = self._by_arg.get(arg)
-        if entry is not None:
+        for entry in self.of_arg(arg):
             entry.feed.interrupted(batch)
             self._set(batch, entry, "refused", f"{code} {text}".strip() if code else text, now_ms)
 
@@ -222,10 +333,11 @@ class Board:
 
         With a source only if it comes from there: a link that was replaced may end as it likes.
         """
-        entry = self._by_arg.get(arg)
-        if entry is not None and source in (0, entry.source):
-            entry.feed.interrupted(batch)
-            self._stale(batch, entry, reason, now_ms)
+        for entry in self.of_arg(arg):
+            if source in (0, entry.source):
+                entry.feed.interrupted(batch)
+                self._stale(batch, entry, reason, now_ms)
+                self.on_missing(entry, False)
 
     def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
         """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
@@ -242,6 +354,7 @@ class Board:
             if entry.state == "live" and silent_s > silence_s:
                 entry.feed.interrupted(batch)
                 self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
+                self.on_missing(entry, False)
                 again.append(entry)
             elif (
                 entry.state in ("stale", "pending") and entry.tried and (now_ms - entry.tried) / 1000 > _retry_s(entry)
@@ -274,6 +387,28 @@ class Board:
 
     # -- within
 
+    def _list(self, entry: Entry) -> None:
+        for source in entry.topic.sources:
+            self._by_arg.setdefault(source.arg, []).append(entry)
+        self._by_spelling.clear()
+
+    def _unlist(self, entry: Entry) -> None:
+        for source in entry.topic.sources:
+            self._by_arg[source.arg].remove(entry)
+            if not self._by_arg[source.arg]:
+                del self._by_arg[source.arg]
+        self._by_spelling.clear()
+
+    def _join(self, batch: Batch, entry: Entry, elder: Entry, now_ms: int) -> None:
+        entry.source = elder.source
+        entry.heard, entry.tried = elder.heard, elder.tried
+        if elder.seen and (entry.feed.last_ts or entry.topic.channel.kind is Kind.STATE):
+            entry.seen = entry.seen_written = elder.seen
+            batch.write("HSET", self._data.seen, entry.topic.text, entry.seen)
+        self._touched[entry] = None
+        if entry.feed.live:
+            self._live(batch, entry, now_ms)
+
     def _from_another(self, entry: Entry, push: Push, source: int) -> bool:
         """Whether to take a push from a link that is not the topic's, while a new link replaces an old one.
 
@@ -285,28 +420,34 @@ class Board:
                 entry.source = source
                 return True
             return False
-        return entry.topic.channel.kind in (Kind.LOG, Kind.STATE)
+        kind = entry.topic.channel.kind
+        # Pages of two links' snapshots must not be mixed.
+        return kind is Kind.LOG or (kind is Kind.STATE and push.event_type != "snapshot")
 
-    def _find(self, spelling: bytes) -> tuple[Entry | None, str]:
-        """The topic that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
+    def _find(self, spelling: bytes) -> tuple[_Served, ...]:
+        """The topics that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
         if len(self._by_spelling) >= _MAX_SPELLINGS:
             self._by_spelling.clear()
-        arg = msgspec.json.decode(spelling)
-        found: Entry | None = None
-        if isinstance(arg, dict):
-            said = {str(key): value for key, value in arg.items() if key != "uid"}
+        given = msgspec.json.decode(spelling)
+        found: Arg | None = None
+        if isinstance(given, dict):
+            said = {str(key): value for key, value in given.items() if key != "uid"}
             exact = tuple(sorted((key, str(value)) for key, value in said.items()))
-            found = self._by_arg.get(exact) or next(iter(self._compatible(said)), None)
-        channel = self._base + (found.topic.path.partition(":")[0] if found else "")
-        self._by_spelling[spelling] = (found, channel)
-        return found, channel
+            found = exact if exact in self._by_arg else next(iter(self._compatible(said)), None)
+        routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
+        self._by_spelling[spelling] = routed
+        return routed
 
-    def _compatible(self, said: dict[str, Any]) -> Iterable[Entry]:
-        for entry in self._entries.values():
-            if entry.topic.channel.name == said.get("channel") and all(
-                said.get(key, value) == value or value == "ANY" for key, value in entry.topic.arg
+    def _served(self, entry: Entry, arg: Arg) -> _Served:
+        channel = self._base + entry.topic.path.partition(":")[0]
+        return _Served(entry, channel, None if arg == entry.topic.arg else arg)
+
+    def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
+        for arg in self._by_arg:
+            if dict(arg)["channel"] == said.get("channel") and all(
+                said.get(key, value) == value or value == "ANY" for key, value in arg
             ):
-                yield entry
+                yield arg
 
     def _live(self, batch: Batch, entry: Entry, now_ms: int) -> None:
         if entry.state == "live":
@@ -319,7 +460,7 @@ class Board:
         if entry.state not in ("live", "pending"):
             return
         entry.tried = now_ms
-        self._open_gap(batch, entry, reason, entry.feed.last_ts)
+        self._open_gap(batch, entry, reason, entry.feed.last_ts or (entry.since if _tells_events(entry) else 0))
         self._set(batch, entry, "stale", reason, now_ms)
         self.event(batch, {"op": "STALE", "topic": entry.topic.text, "reason": reason})
 
@@ -329,18 +470,20 @@ class Board:
             entry.gap_from, entry.gap_reason = from_ts, reason
             self._gap(batch, entry, None)
 
-    def _close_gap(self, batch: Batch, entry: Entry, first_ts: int) -> None:
-        self._gap(batch, entry, first_ts)
+    def _close_gap(self, batch: Batch, entry: Entry, first_ts: int, *, filled: bool = False) -> None:
+        self._gap(batch, entry, first_ts, filled=filled)
         entry.gap_from = -1
 
-    def _gap(self, batch: Batch, entry: Entry, to_ts: int | None) -> None:
-        gap = {
+    def _gap(self, batch: Batch, entry: Entry, to_ts: int | None, *, filled: bool = False) -> None:
+        gap: dict[str, Any] = {
             "op": "GAP",
             "topic": entry.topic.text,
             "from": entry.gap_from,
             "to": to_ts,
             "reason": entry.gap_reason,
         }
+        if filled:
+            gap["filled"] = True
         text = json.dumps(gap, separators=(",", ":"))
         batch.write("XADD", self._data.gaps, "MAXLEN", "~", _GAPS_KEPT, "*", "data", text)
         batch.publish(self._data.event, text)
@@ -354,6 +497,11 @@ class Board:
         if entry.reason:
             told["reason"] = entry.reason
         batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))
+
+
+def _tells_events(entry: Entry) -> bool:
+    """Whether something can be missing where nothing has come before: an order that was placed and filled meanwhile."""
+    return entry.topic.v5.channel.name in ("orders", "orders-algo")
 
 
 def _retry_s(entry: Entry) -> int:

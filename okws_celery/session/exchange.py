@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import selectors
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,15 +17,21 @@ from okws_celery.feeds.route import BadPush
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
-from okws_celery.okx.login import HINTS, REFUSED_FOR_GOOD, Credentials, login_request
+from okws_celery.okx.login import Credentials
 from okws_celery.okx.messages import BadMessage, Event, Push, decode
 from okws_celery.okx.topics import Arg, Topic
+from okws_celery.session.better_books import better, in_the_way, usual
 from okws_celery.session.board import Board, Entry
 from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.link import Link, LinkLost, LinkState
 from okws_celery.session.links import Links
+from okws_celery.session.logins import Logins
+from okws_celery.session.logins import Owner as LoginOwner
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.parked import Parked
+from okws_celery.session.refill import Refill
+from okws_celery.session.rest_client import RestClient
 from okws_celery.session.subscriptions import Change, State
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
@@ -35,7 +40,6 @@ from okws_celery.store.batch import Batch
 __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
-_ALREADY_LOGGED_IN = 60031
 _WILL_CLOSE = 64008
 _KINDS_COUNTED = 100
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
@@ -45,14 +49,8 @@ _FIRST_PUSH_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Owner(Protocol):
+class Owner(LoginOwner, Protocol):
     """The session, as far as the exchange concerns it."""
-
-    def logged_in(self) -> None:
-        """The key is good."""
-
-    def login_refused(self, code: int, text: str, hint: str) -> None:
-        """The key will never do: the session is to end."""
 
     def unreachable(self) -> None:
         """A connection could not be made."""
@@ -77,7 +75,10 @@ class Exchange:
         mailbox: Mailbox,
         clock: Clock,
         owner: Owner,
+        rest: RestClient,
+        candles: int,
     ) -> None:
+        """`candles` is how many closed ones REST adds to a topic of candles."""
         self._name = name
         self._connector = connector
         self._credentials = credentials
@@ -89,6 +90,10 @@ class Exchange:
         self._clock = clock
         self._owner = owner
         self._links = Links(name, endpoints, board)
+        self._rest = rest
+        self._logins = Logins(name, credentials, rest, mailbox, clock, owner)
+        self._parked = Parked()
+        self._refill = Refill(name, rest, mailbox, clock, board, batch, candles, self._is_live, self._listed)
         self._leaving: dict[Arg, str] = {}
         # Topics that are acknowledged and whose callers wait for the first push, and until when.
         self._first_push: dict[str, float] = {}
@@ -102,22 +107,49 @@ class Exchange:
         link = self._links.of("private")
         link.held_open = link.wants_login = True
 
-    def join(self, topic: Topic) -> None:
-        """Subscribe a topic that is on the board."""
+    def spelled(self, topic: Topic) -> Topic:
+        """A topic as this session subscribes it."""
+        return topic if self._credentials is None else better(topic, self._board)
+
+    def join(self, entry: Entry) -> None:
+        """Subscribe a topic that is on the board, with all that its data come from."""
+        topic = entry.topic
         if topic.arg in self._leaving:
             self._gone(self._leaving.pop(topic.arg))  # it will be left and subscribed again
         if topic.channel.login and self._credentials is None:
             self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
             return
-        link = self._links.of(topic.channel.path)
-        link.wants_login = link.wants_login or topic.channel.login
-        link.subscriptions.want(topic.arg, self._clock.now)
-        # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
-        link.subscriptions.renew(topic.arg)
+        for other in in_the_way(topic, self._board):
+            self._fall_back(other)
+        for source in topic.sources:
+            self._want(entry, source)
+        self._refill.joined(entry)
+
+    def _want(self, entry: Entry, source: Topic) -> None:
+        link = self._links.of(source.channel.path)
+        link.wants_login = link.wants_login or source.channel.login
+        state = link.subscriptions.state(source.arg)
+        link.subscriptions.want(source.arg, self._clock.now)
+        if not self._board.shared(source.arg):
+            # Left and wanted again before the exchange was told: only a new subscription brings a snapshot.
+            link.subscriptions.renew(source.arg)
+        elif state is State.LIVE:
+            self._board.share(self._batch, entry, source.arg, self._clock.ms)
+        elif state is State.PARKED:
+            for other in self._board.of_arg(source.arg):
+                self._board.pending(self._batch, other, self._clock.ms)
 
     def leave(self, topic: Topic) -> None:
-        """Unsubscribe a topic that was taken off the board."""
-        if self._links.of(topic.channel.path).subscriptions.unwant(topic.arg):
+        """Unsubscribe a topic that was taken off the board; what other topics have as well stays subscribed."""
+        self._refill.left(topic.text)
+        gone = True
+        for source in topic.sources:
+            if self._board.uses(source.arg):
+                continue
+            at_once = self._links.of(source.channel.path).subscriptions.unwant(source.arg)
+            if source.arg == topic.arg:
+                gone = at_once
+        if gone:
             self._gone(topic.text)
         else:
             self._leaving[topic.arg] = topic.text
@@ -138,8 +170,13 @@ class Exchange:
             case State.LIVE:
                 self._first_push.setdefault(topic.text, self._clock.now + _FIRST_PUSH_S)
             case State.PARKED | None:
-                self._board.pending(self._batch, entry, self._clock.ms)
+                for other in self._board.of_arg(topic.arg):
+                    self._board.pending(self._batch, other, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
+
+    def fetch_again(self) -> None:
+        """Redis was emptied on purpose: ask REST anew for what the topics begin with."""
+        self._refill.again()
 
     def close(self, reason: str) -> None:
         """Leave every link in good order; `closed` says when that is done."""
@@ -150,6 +187,7 @@ class Exchange:
         """Close every socket at once."""
         for link in self._links.every():
             link.shut()
+        self._rest.close()
 
     # -- how it stands
 
@@ -166,11 +204,15 @@ class Exchange:
     @property
     def settled(self) -> bool:
         """Whether no answer and no connection is waited for."""
-        return not self._first_push and all(
-            link.subscriptions.settled
-            and link.state in (LinkState.UP, LinkState.CLOSED)
-            and not link.due(self._clock.now)
-            for link in self._links.current()
+        return (
+            not self._first_push
+            and self._refill.settled
+            and all(
+                link.subscriptions.settled
+                and link.state in (LinkState.UP, LinkState.CLOSED)
+                and not link.due(self._clock.now)
+                for link in self._links.current()
+            )
         )
 
     def counters(self) -> dict[str, dict[str, Any]]:
@@ -227,6 +269,7 @@ class Exchange:
                     self._drive(link)
             except LinkLost as problem:
                 self._lost(link, str(problem))
+        self._refill.drive()
         self._settle_subscribed()
         for link, changes in self._links.leave_replaced(self._clock.now):
             self._apply(link, changes, "the exchange closes the connection")
@@ -236,13 +279,13 @@ class Exchange:
         for text, due in list(self._first_push.items()):
             entry = self._board.get(text)
             at_once = entry is None or entry.seen or entry.topic.channel.kind not in _PUSHED_AT_ONCE
-            if at_once or self._clock.now >= due:
+            if (at_once or self._clock.now >= due) and not self._refill.pending(text):
                 del self._first_push[text]
                 self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
 
     def _drive(self, link: Link) -> None:
         if link.wants_login and not link.logged_in and self._credentials is not None:
-            link.login(login_request(self._credentials, time.time()), self._clock.now)
+            self._logins.send(link)
         elif link.subscriptions.touched or link.subscriptions.due(self._clock.now):
             for request in link.subscriptions.requests(self._clock.now):
                 _log.debug("session %s, /%s: sends %s", self._name, link.path, request)
@@ -270,6 +313,7 @@ class Exchange:
     def _connected(self, link: Link, attempt: int, ws: websocket.WebSocket) -> None:
         if link.attempt == attempt and link.state is LinkState.CONNECTING:
             link.opened(ws, self._clock.now)
+            self._logins.connected()
         elif ws.sock is not None:
             ws.sock.close()
 
@@ -309,6 +353,8 @@ class Exchange:
                 broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
                 if broken is not None:
                     self._renew(link, broken)
+                if self._parked:
+                    self._try_again(self._parked.heard(message))
             elif type(message) is Event:
                 self._event(link, message, frame)
             else:
@@ -346,9 +392,10 @@ class Exchange:
                 arg = tuple(sorted((key, str(value)) for key, value in event.arg.items() if key != "uid"))
                 self._apply(link, link.subscriptions.acknowledged(event, arg))
             case "login":
-                self._logged_in(link)
+                self._logins.acknowledged(link)
             case "error" if link.state is LinkState.LOGIN and not event.id:
-                self._login_failed(link, event)
+                if self._logins.refused(link, event):
+                    self._wait_for_clock(link)
             case "error":
                 self._apply(link, link.subscriptions.failed(event, self._clock.now))
             case "channel-conn-count-error":
@@ -363,42 +410,65 @@ class Exchange:
                 self._count(f"event {event.kind}")
         self._batch.publish(self._events, frame)
 
-    def _logged_in(self, link: Link) -> None:
-        link.login_acknowledged()
-        link.held_open = False
-        self._owner.logged_in()
-
-    def _login_failed(self, link: Link, event: Event) -> None:
-        if event.code == _ALREADY_LOGGED_IN:
-            self._logged_in(link)
-            return
-        hint = HINTS.get(event.code, "")
-        if event.code in REFUSED_FOR_GOOD:
-            self._owner.login_refused(event.code, event.text, hint)
-            return
-        raise LinkLost(f"login: {event.code} {event.text} {hint}".rstrip())
+    def _wait_for_clock(self, link: Link) -> None:
+        link.shut()
+        link.not_before = self._logins.measuring_until
+        self._apply(link, link.subscriptions.link_down(), "the clock is measured")
 
     def _apply(self, link: Link, changes: list[Change], reason: str = "") -> None:
         for change in self._links.concern(link, changes):
-            entry = self._board.of_arg(change.arg)
-            text = entry.topic.text if entry is not None else self._leaving.get(change.arg, "")
+            texts = [entry.topic.text for entry in self._board.of_arg(change.arg)]
             match change.kind:
                 case "live":
-                    self._board.acknowledged(self._batch, change.arg, self._clock.ms)
-                    self._first_push[text] = self._clock.now + _FIRST_PUSH_S
+                    self._board.acknowledged(self._batch, change.arg, self._clock.ms, link.serial)
+                    self._first_push |= dict.fromkeys(texts, self._clock.now + _FIRST_PUSH_S)
                 case "refused":
-                    self._first_push.pop(text, None)
-                    self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
-                    self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
-                    _log.warning("session %s: %s refused: %d %s", self._name, text, change.code, change.text)
+                    self._refused(change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
                     source = link.serial if change.kind == "broken" else 0
                     self._board.broken(self._batch, change.arg, why, self._clock.ms, source)
                 case "gone":
-                    self._gone(self._leaving.pop(change.arg, text))
+                    for text in [self._leaving.pop(change.arg)] if change.arg in self._leaving else texts:
+                        self._gone(text)
                 case _:
                     raise AssertionError(change.kind)
+
+    def _refused(self, change: Change) -> None:
+        _log.warning("session %s: %s refused: %d %s", self._name, dict(change.arg), change.code, change.text)
+        self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
+        for entry in self._board.of_arg(change.arg):
+            text = entry.topic.text
+            self._first_push.pop(text, None)
+            if usual(entry.topic) is not entry.topic:
+                self._fall_back(entry)
+                continue
+            self._refill.left(text)
+            self._parked.refused(entry.topic)
+            self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
+
+    def _fall_back(self, entry: Entry) -> None:
+        """What a login may give is not given to this account, or not beside another topic."""
+        left = entry.topic
+        self._board.turn_to(self._batch, entry, usual(left), self._clock.ms)
+        if not self._board.uses(left.arg):
+            self._links.of(left.channel.path).subscriptions.unwant(left.arg)
+        self._want(entry, entry.topic.v5)
+
+    def _is_live(self, entry: Entry) -> bool:
+        arg, path = entry.topic.arg, entry.topic.channel.path
+        return any(link.path == path and link.subscriptions.state(arg) is State.LIVE for link in self._links.every())
+
+    def _listed(self, inst_ids: tuple[str, ...]) -> None:
+        self._try_again(self._parked.listed(inst_ids))
+
+    def _try_again(self, texts: list[str]) -> None:
+        """These topics were refused, and what they are about is listed by now."""
+        for text in texts:
+            entry = self._board.get(text)
+            if entry is not None and entry.state == "refused":
+                self.ask_for(entry)
+                self._refill.joined(entry)
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))

@@ -98,8 +98,10 @@ class Links:
         if not following.complete or not following.subscriptions.settled or following.subscriptions.touched:
             return False
         for arg in following.subscriptions.wanted():
-            entry = self._board.of_arg(arg)
-            book = entry is not None and entry.topic.channel.kind is Kind.BOOK and entry.source != following.serial
+            book = any(
+                entry.topic.channel.kind is Kind.BOOK and entry.source != following.serial
+                for entry in self._board.of_arg(arg)
+            )
             if book or following.subscriptions.state(arg) is not State.LIVE:
                 return False
         return True

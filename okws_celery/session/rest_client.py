@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import redis
 import urllib3
 
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import Credentials
-from okws_celery.okx.rest import RestError, RestRequest, parse_answer
+from okws_celery.okx.rest import TIMESTAMP_EXPIRED, RestError, RestRequest, parse_answer, time_request
 from okws_celery.session.proxying import proxy_for
 from okws_celery.store.pacing import rest_delay_s
 from okws_celery.store.registry import Registry
@@ -24,8 +24,13 @@ __all__ = ["RestClient"]
 _CONNECT_S = 3.0
 _READ_S = 5.0
 _TRIES = 3
+_CONNECTIONS = 4  # kept open
 _PAUSE_S = 0.5
 _MOST_DELAY_S = 10.0
+
+
+class _Time(msgspec.Struct):
+    ts: str = ""
 
 
 class RestClient:
@@ -39,30 +44,48 @@ class RestClient:
         *,
         proxy: str = "",
         ca_file: str = "",
-        offset_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`offset_s` tells by how much the exchange's clock is ahead of ours: signed requests carry its time."""
+        self.offset_s = 0.0
+        """By how much the exchange's clock was ahead of ours when it was last measured, s; 0 before."""
         self._registry = registry
         self._endpoints = endpoints
         self._credentials = credentials
         self._proxy = proxy
         self._ca_file = ca_file
-        self._offset_s = offset_s
 
-    def get(self, request: RestRequest, *, signed: bool = False) -> list[bytes]:
+    def get(self, request: RestRequest) -> list[bytes]:
         """The rows of the answer, each as raw JSON; RestError says why there are none.
 
         What OKX says may pass (busy, too frequent) is tried again; a connection that fails is not, as somebody waits.
+        A signed request that came with a wrong time is sent once more, after the clock was measured.
         """
-        who = self._credentials if signed else None
+        who = self._credentials if request.signed else None
         for attempt in range(1, _TRIES):
             try:
                 return self._once(request, who)
             except RestError as problem:
-                if not problem.passing:
+                if problem.code in TIMESTAMP_EXPIRED and attempt == 1:
+                    self.measure_clock()
+                elif problem.passing:
+                    time.sleep(_PAUSE_S * attempt)
+                else:
                     raise
-                time.sleep(_PAUSE_S * attempt)
         return self._once(request, who)
+
+    def measure_clock(self) -> float:
+        """Measure `offset_s` anew; as it was if the exchange cannot be asked, which is a RestError."""
+        request = time_request()
+        self._wait_for_turn(request)
+        begun, at = time.monotonic(), time.time()
+        rows = self._answer(request, None)
+        took_s = time.monotonic() - begun
+        try:
+            server_s = int(msgspec.json.decode(rows[0], type=_Time).ts) / 1000
+        except (IndexError, ValueError):
+            raise RestError(f"REST at {self._endpoints.rest_url}: its time was not understood") from None
+        # The answer says the time of its middle, as far as we know.
+        self.offset_s = server_s - (at + took_s / 2)
+        return self.offset_s
 
     def close(self) -> None:
         """Close the connections that are kept."""
@@ -70,7 +93,10 @@ class RestClient:
 
     def _once(self, request: RestRequest, who: Credentials | None) -> list[bytes]:
         self._wait_for_turn(request)
-        headers = request.headers(who, self._endpoints.demo, time.time() + self._offset_s())
+        return self._answer(request, who)
+
+    def _answer(self, request: RestRequest, who: Credentials | None) -> list[bytes]:
+        headers = request.headers(who, self._endpoints.demo, time.time() + self.offset_s)
         try:
             answer = self._pool.request("GET", self._endpoints.rest_url + request.target, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as problem:
@@ -96,6 +122,7 @@ class RestClient:
         options: dict[str, Any] = {
             "timeout": urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
             "retries": False,
+            "maxsize": _CONNECTIONS,
             "ssl_context": context,
         }
         proxy = proxy_for(self._endpoints.rest_url, self._proxy)

@@ -26,8 +26,10 @@ from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.exchange import Exchange
+from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.redis_side import RedisSide
+from okws_celery.session.rest_client import RestClient
 from okws_celery.session.waiters import Waiters
 from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
@@ -110,9 +112,10 @@ class Session:
             plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
+        endpoints = settings.endpoints(options)
         self._exchange = Exchange(
             name=plan.name,
-            endpoints=settings.endpoints(options),
+            endpoints=endpoints,
             connector=Connector(registry, proxy, settings.ca_file),
             credentials=plan.credentials,
             data=self._data,
@@ -122,6 +125,8 @@ class Session:
             mailbox=self._mailbox,
             clock=self._clock,
             owner=self,
+            rest=RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file),
+            candles=min(settings.backfill, settings.max_rows),
         )
         self._next_tick = 0.0
         self._beat_at = 0.0
@@ -129,8 +134,7 @@ class Session:
         self._status = ""
         self._connected_once = False
         self._started_ms = self._clock.ms
-        self._seen_before: dict[str, int] = {}
-        self._listed_before: set[str] = set()
+        self._inherited = Inherited(self._data)
         self._after_flush: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
@@ -212,8 +216,7 @@ class Session:
 
     def _begin(self) -> None:
         self._begun = True
-        self._batch.ask(self._was_seen, "HGETALL", self._data.seen)
-        self._batch.ask(self._was_listed, "HKEYS", self._data.topics)
+        self._inherited.ask(self._batch)
         self._desired.look(self._batch)
         if self._plan.credentials is not None:
             self._exchange.prove_login()
@@ -318,14 +321,6 @@ class Session:
         elif self._begun:
             self._desired.look(self._batch)
 
-    def _was_seen(self, reply: Any) -> None:
-        if isinstance(reply, list):
-            self._seen_before = {t.decode(): int(ms) for t, ms in zip(reply[::2], reply[1::2], strict=True)}
-
-    def _was_listed(self, reply: Any) -> None:
-        if isinstance(reply, list):
-            self._listed_before = {text.decode() for text in reply}
-
     def _registry_says(self, what: str) -> None:
         match what:
             case "vanished":
@@ -343,20 +338,17 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
-        for text in self._listed_before - topics.keys():  # left while nobody held the session
-            self._batch.write("HDEL", self._data.topics, text)
-            self._batch.write("HDEL", self._data.seen, text)
-        self._listed_before = set()
+        self._inherited.forget_all_but(topics, self._batch)
 
     def _join(self, text: str) -> None:
         try:
-            topic = parse_topic(text, stored=True)
+            topic = self._exchange.spelled(parse_topic(text, stored=True))
         except BadCommand as problem:
             self._waiters.settle(self._batch, text, "subscribe", problem.answer())
             return
         entry = self._board.add(self._batch, topic, self._clock.ms)
-        self._board.restore(self._batch, entry, self._seen_before.pop(text, 0))
-        self._exchange.join(topic)
+        self._board.restore(self._batch, entry, *self._inherited.take(topic))
+        self._exchange.join(entry)
 
     def _leave(self, entry: Entry) -> None:
         text = entry.topic.text
@@ -376,8 +368,7 @@ class Session:
                     if entry is not None:
                         self._exchange.ask_for(entry)
                     else:
-                        said = answer(BAD_COMMAND, f"{text} is wanted by nobody any more")
-                        self._waiters.settle(self._batch, text, "subscribe", said)
+                        self._waiters.settle(self._batch, text, "subscribe", _why_not(text))
             case "unsubscribe":
                 self._waiters.add(command)
                 for text in command.topics:
@@ -393,6 +384,7 @@ class Session:
             case "rewrite":
                 self._status = ""
                 self._board.rewrite(self._batch)
+                self._exchange.fetch_again()
                 self._waiters.reply(self._batch, command.id, answer(DONE, "written again"))
             case _:
                 said = answer(BAD_COMMAND, f"a session does not know {command.op!r}")
@@ -496,3 +488,12 @@ class Session:
         self._waiters.settle_all(batch, said)
         for command_id in self._close_ids:
             self._waiters.reply(batch, command_id, answer(DONE, f"session {name} is closed"))
+
+
+def _why_not(text: str) -> Answer:
+    """Why a topic that somebody waits for is not on the board."""
+    try:
+        parse_topic(text, stored=True)
+    except BadCommand as problem:
+        return problem.answer()
+    return answer(BAD_COMMAND, f"{text} is wanted by nobody any more")

@@ -1,43 +1,73 @@
-"""The accounts of the simulated exchange: API keys, balances, and what the private channels say of them.
-
-Orders are not taken yet, so balances stand still and there are no positions.
-"""
+"""The accounts of the simulated exchange: API keys, and for each the state that all its connections share."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from okws_celery.errors import BadCommand
-from okws_celery.okx.login import Credentials
-from okws_celery.okx.topics import Arg
+from okws_celery.okx.login import Credentials, credentials
+from okws_celery.simulator.trading.ledger import Ledger
+from okws_celery.simulator.trading.prices import Prices
+from okws_celery.simulator.trading.trader import Habits, Trader
 
-__all__ = ["DEFAULT_KEY", "Account", "Accounts", "parse_key", "private_push"]
+__all__ = ["DEFAULT_KEY", "Account", "AccountSetup", "Accounts", "parse_account", "parse_key"]
 
 DEFAULT_KEY = Credentials("demo", "demo-secret", "demo-pass")
 _DEFAULT_BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(10), "ETH": Decimal(100)}
+_FIRST_UID = 446_556_100_000_000_000
+_SETUP_KEYS = {
+    "apiKey", "secret", "password", "passphrase", "balances", "vip", "acctLv", "posMode", "duplicates", "lateClose",
+    "pageRows",
+}  # fmt: skip
 
-Price = Callable[[str], Decimal]
-"""Price of a currency in USD."""
+
+@dataclass(frozen=True, slots=True)
+class AccountSetup:
+    """One account as it begins. `vip` is its rung on the fee ladder, 0 for none: some channels take more (64003).
+
+    `level` is OKX's acctLv: 1 trades spot only, 2 derivatives with cross or isolated margin too. `hedged` is
+    long_short_mode. `duplicates`, `late_close` and `page_rows` are those of `Habits`.
+    """
+
+    key: Credentials = DEFAULT_KEY
+    balances: Mapping[str, Decimal] = field(default_factory=lambda: dict(_DEFAULT_BALANCES))
+    vip: int = 0
+    level: int = 2
+    hedged: bool = False
+    duplicates: bool = False
+    late_close: bool = False
+    page_rows: int = 20
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Account:
-    """One account: balances by currency, and how far up the fee ladder it stands (PROTOCOL 6.1: gates)."""
+    """One account: its key, its number, how far up the fee ladder it stands, and what it trades."""
 
     key: Credentials
     uid: str
-    vip: int = 9
-    balances: dict[str, Decimal] = field(default_factory=lambda: dict(_DEFAULT_BALANCES))
+    vip: int
+    trader: Trader
 
 
 class Accounts:
-    """Accounts by API key."""
+    """Accounts by API key. `begin_ms` is the moment from which their ids count."""
 
-    def __init__(self, keys: Iterable[Credentials]) -> None:
-        self._by_key = {key.api_key: Account(key, str(446_556_100_000_000_000 + n)) for n, key in enumerate(keys)}
+    def __init__(self, setups: Iterable[Credentials | AccountSetup], prices: Prices, begin_ms: int) -> None:
+        ids = itertools.count(begin_ms * 1_000_000)
+        self._by_key: dict[str, Account] = {}
+        for number, given in enumerate(setups):
+            setup = given if isinstance(given, AccountSetup) else AccountSetup(given)
+            habits = Habits(setup.level, setup.hedged, setup.duplicates, setup.late_close, setup.page_rows)
+            ledger = Ledger(setup.balances, begin_ms)
+            trader = Trader(ledger, prices, lambda: str(next(ids)), vip=setup.vip, habits=habits)
+            self._by_key[setup.key.api_key] = Account(setup.key, str(_FIRST_UID + number), setup.vip, trader)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_key.values())
 
     def find(self, api_key: str) -> Account | None:
         """The account of an API key."""
@@ -52,77 +82,49 @@ def parse_key(text: str) -> Credentials:
     return Credentials(*parts)
 
 
-def private_push(arg: Arg, account: Account, now_ms: int, price: Price) -> str | None:
-    """The snapshot of a private channel as text; None for a channel that has none (PROTOCOL 5.3)."""
-    by_key = dict(arg)
-    channel = by_key.pop("channel")
-    by_key.pop("extraParams", None)
-    said = {"channel": channel, **by_key, "uid": account.uid}
-    now = str(now_ms)
-    if channel == "account":
-        row = _account_row(account, now, price, by_key)
-        return _dump({"arg": said, "eventType": "snapshot", "curPage": 1, "lastPage": True, "data": [row]})
-    if channel == "positions":
-        return _dump({"arg": said, "eventType": "snapshot", "curPage": 1, "lastPage": True, "data": []})
-    if channel == "balance_and_position":
-        balances = [{"ccy": ccy, "cashBal": _plain(cash), "uTime": now} for ccy, cash in account.balances.items()]
-        row = {"pTime": now, "eventType": "snapshot", "balData": balances, "posData": [], "trades": []}
-        return _dump({"arg": said, "data": [row]})
-    if channel == "account-greeks":
-        greeks = dict.fromkeys("deltaBS deltaPA gammaBS gammaPA thetaBS thetaPA vegaBS vegaPA".split(), "")
-        rows = [{**greeks, "ccy": ccy, "ts": now} for ccy in account.balances if by_key.get("ccy", ccy) == ccy]
-        return _dump({"arg": said, "data": rows})
-    return None
+def parse_account(given: object) -> AccountSetup:
+    """An account from a JSON object: `apiKey`, `secret`, `passphrase`, and what else differs from the default.
+
+        {"apiKey": "a", "secret": "b", "passphrase": "c", "balances": {"USDT": "5000"}, "vip": 5, "acctLv": "1",
+         "posMode": "long_short_mode", "duplicates": true, "lateClose": true, "pageRows": 5}
+
+    BadCommand names what is wrong and what is accepted.
+    """
+    if not isinstance(given, dict):
+        raise BadCommand('account: a JSON object is accepted: {"apiKey": ..., "secret": ..., "passphrase": ...}')
+    unknown = sorted(set(given) - _SETUP_KEYS)
+    if unknown:
+        raise BadCommand(f"account: {', '.join(unknown)} is not known; {', '.join(sorted(_SETUP_KEYS))} are accepted")
+    key = credentials(given)
+    if key is None:
+        raise BadCommand("account: apiKey, secret and passphrase are needed")
+    mode = given.get("posMode", "net_mode")
+    if mode not in ("net_mode", "long_short_mode"):
+        raise BadCommand(f"account: posMode {mode!r}; net_mode, long_short_mode are accepted")
+    return AccountSetup(
+        key=key,
+        balances=_balances(given["balances"]) if "balances" in given else dict(_DEFAULT_BALANCES),
+        vip=_whole(given, "vip", 0, range(10)),
+        level=_whole(given, "acctLv", 2, range(1, 3)),
+        hedged=mode == "long_short_mode",
+        duplicates=bool(given.get("duplicates")),
+        late_close=bool(given.get("lateClose")),
+        page_rows=_whole(given, "pageRows", 20, range(1, 1001)),
+    )
 
 
-# Keys of `account` that a cash account leaves empty, or at zero (PROTOCOL 5.3).
-_EMPTY = (
-    "adjEq availEq borrowFroz delta deltaLever deltaNeutralStatus imr isoEq mgnRatio mmr notionalUsd upl "
-    "notionalUsdForBorrow notionalUsdForFutures notionalUsdForOption notionalUsdForSwap ordFroz"
-).split()
-_DETAIL_EMPTY = (
-    "accAvgPx clSpotInUseAmt colBorrAutoConversion crossLiab imr interest isoLiab liab maxLoan maxSpotInUseAmt "
-    "mgnRatio mmr notionalLever openAvgPx spotInUseAmt spotUpl spotUplRatio totalPnl totalPnlRatio twap uplLiab"
-).split()
-_DETAIL_ZERO = (
-    "borrowFroz colRes disEq fixedBal frozenBal isoEq isoUpl ordFrozen rewardBal smtSyncEq spotCopyTradingEq "
-    "spotIsoBal stgyEq upl"
-).split()
+def _whole(given: Mapping[str, Any], name: str, default: int, accepted: range) -> int:
+    value = given.get(name, default)
+    if str(value).isdecimal() and int(value) in accepted:
+        return int(value)
+    raise BadCommand(f"account: {name} {value!r}; {accepted.start} to {accepted.stop - 1} is accepted")
 
 
-def _account_row(account: Account, now: str, price: Price, wanted: Mapping[str, str]) -> dict[str, object]:
-    details = []
-    total = Decimal(0)
-    for ccy, cash in account.balances.items():
-        usd = price(ccy)
-        total += cash * usd
-        if wanted.get("ccy", ccy) != ccy:
-            continue
-        details.append(
-            {
-                "ccy": ccy,
-                "eq": _plain(cash),
-                "cashBal": _plain(cash),
-                "availBal": _plain(cash),
-                "availEq": _plain(cash),
-                "spotBal": _plain(cash),
-                "eqUsd": _plain(cash * usd),
-                "coinUsdPrice": _plain(usd),
-                "uTime": now,
-                "frpType": "0",
-                "collateralEnabled": False,
-                "collateralRestrict": False,
-                **dict.fromkeys(_DETAIL_EMPTY, ""),
-                **dict.fromkeys(_DETAIL_ZERO, "0"),
-            }
-        )
-    return {"uTime": now, "totalEq": _plain(total), **dict.fromkeys(_EMPTY, ""), "details": details}
-
-
-def _plain(number: Decimal) -> str:
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+def _balances(given: object) -> dict[str, Decimal]:
+    try:
+        assert isinstance(given, dict)
+        balances = {str(ccy): Decimal(str(amount)) for ccy, amount in given.items()}
+        assert all(amount.is_finite() and amount >= 0 for amount in balances.values())
+    except (AssertionError, InvalidOperation):
+        raise BadCommand('account: balances: {"USDT": "1000", ...} is accepted, amounts from 0') from None
+    return balances

@@ -3,6 +3,8 @@
 GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
 GET  /control/requests?since=N    requests received, from the N-th on
 POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
+GET  /control/account?account=KEY balances, open orders and positions of an account, the first one by default
+POST /control/account             {"place": ...}, {"fill": ...}, {"cancel": ...} or {"push": ...}: see `account_side`
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 from aiohttp import web
 
 from okws_celery.errors import BadCommand
+from okws_celery.simulator.account_side import account_state, perform
 from okws_celery.simulator.exchange import Exchange
 from okws_celery.simulator.faults import parse_fault
 
@@ -35,6 +38,24 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         ]
         return web.json_response(said)
 
+    async def account(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(account_state(exchange, request.query.get("account", "")))
+        except BadCommand as problem:
+            return _wrong(str(problem))
+
+    async def act(request: web.Request) -> web.Response:
+        try:
+            given = json.loads(await request.text())
+            if not isinstance(given, dict):
+                raise ValueError
+        except ValueError:
+            return _wrong("a JSON object is accepted")
+        try:
+            return web.json_response({"ordIds": perform(exchange, given)})
+        except BadCommand as problem:
+            return _wrong(str(problem))
+
     async def fault(request: web.Request) -> web.Response:
         try:
             given = json.loads(await request.text())
@@ -52,6 +73,8 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         web.get("/control/state", state),
         web.get("/control/requests", requests),
         web.post("/control/fault", fault),
+        web.get("/control/account", account),
+        web.post("/control/account", act),
     ]
 
 

@@ -17,25 +17,28 @@ from aiohttp import web
 
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import Arg
-from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, private_push
+from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.faults import Fault, Faults
 from okws_celery.simulator.frames import text_frame
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.misbehave import misbehave
+from okws_celery.simulator.private import PrivatePushes
 from okws_celery.simulator.protocol import Conversation, Counts, Request, Step, Then, Venue
 from okws_celery.simulator.replay import Player, Recording
 from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.trading.algo_floor import AlgoFloor
+from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.limits import TradingLimits
+from okws_celery.simulator.trading.operations import Desk
+from okws_celery.simulator.trading.trader import Trader
 
 __all__ = ["Closed", "Exchange", "Login", "Options", "Received"]
 
 log = logging.getLogger(__name__)
 
 _CONNECTIONS_PER_S = 3
-_PRIVATE_EVERY_S = 5.0
-_PERIODIC = ("account", "positions", "account-greeks")
-_INTERVALS_MS = {"2000": 2.0, "3000": 3.0, "4000": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,13 @@ class Options:
     replay: str = ""
     pace: float = 1.0
     speed: float = 1.0
-    api_keys: Sequence[Credentials] = (DEFAULT_KEY,)
+    api_keys: Sequence[Credentials | AccountSetup] = (DEFAULT_KEY,)
     checksums: bool = False
     idle_s: float = 30.0
+    ahead_s: float = 0.0
+    """How far the exchange's clock is ahead of this machine's, s, for logins, signatures and `public/time`."""
+    demo: bool = False
+    """It is OKX's demo environment: REST calls say so in a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ class Exchange:
         self.recording = Recording(options.replay) if options.replay else None
         self.instruments = {} if self.recording else INSTRUMENTS
         """What REST tells of; nothing invented stands beside a recording."""
-        self.accounts = Accounts(options.api_keys)
+        self.accounts = Accounts(options.api_keys, MarketPrices(self.source), self.clock.now_ms())
         self.faults = Faults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
@@ -105,6 +112,10 @@ class Exchange:
         self.closes: list[Closed] = []
         self.connects = 0
         self.refused_connects = 0
+        self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
+        self.floor = Floor(self.source, self.instruments, self._traded)
+        self.algos = AlgoFloor(self.source, self.floor)
+        self.desk = Desk(self.floor, TradingLimits() if options.limits else None)
         self._venue: Venue = self.recording or Listing()
         self._counts = Counts()
         self._listeners: dict[Arg, dict[Connection, Subscription]] = {}
@@ -132,7 +143,14 @@ class Exchange:
     def opened(self, path: str, ws: web.WebSocketResponse, transport: asyncio.Transport) -> Connection:
         """A connection was accepted."""
         conversation = Conversation(
-            path, secrets.token_hex(4), self._venue, self.accounts, self.faults, self._counts, self.options.limits
+            path,
+            secrets.token_hex(4),
+            self._venue,
+            self.accounts,
+            self.faults,
+            self._counts,
+            self.desk,
+            self.options.limits,
         )
         connection = Connection(ws, transport, conversation)
         self.connections[connection.conn_id] = connection
@@ -168,7 +186,7 @@ class Exchange:
     def received(self, connection: Connection, text: str) -> None:
         """A client said something."""
         connection.pings += text == "ping"
-        request, steps = connection.conversation.receive(text, time.time())
+        request, steps = connection.conversation.receive(text, self.wall_s())
         if request is not None:
             self._note(connection, request, steps)
         player = self._players.get(connection)
@@ -272,39 +290,11 @@ class Exchange:
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
         subscription.flowing = True
-        account = connection.conversation.account
-        if subscription.offer.login and account is not None and opening is None:
-            opening = private_push(arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            self._repeat(subscription)
+        if opening is None and self.private.begin(subscription):
+            return
         if opening is not None and not subscription.dead:
             for text in self.faults.pushes(arg, opening):
                 connection.send_text(text)
-
-    def _repeat(self, subscription: Subscription) -> None:
-        """Private channels with a snapshot send it again every few seconds (PROTOCOL 5.3)."""
-        by_key = dict(subscription.offer.arg)
-        if by_key["channel"] not in _PERIODIC:
-            return
-        try:
-            interval = str(json.loads(by_key.get("extraParams", "{}")).get("updateInterval", ""))
-        except (ValueError, AttributeError):
-            interval = ""
-        if interval != "0":
-            self._repeat_after(subscription, _INTERVALS_MS.get(interval, _PRIVATE_EVERY_S))
-
-    def _repeat_after(self, subscription: Subscription, every_s: float) -> None:
-        subscription.timers.clear()
-        subscription.timers.append(
-            asyncio.get_running_loop().call_later(every_s, self._push_private, subscription, every_s)
-        )
-
-    def _push_private(self, subscription: Subscription, every_s: float) -> None:
-        account = subscription.connection.conversation.account
-        if account is not None and not subscription.dead:
-            text = private_push(subscription.offer.arg, account, self.clock.now_ms(), self.source.price_in_usd)
-            if text is not None:
-                subscription.connection.send_text(text)
-        self._repeat_after(subscription, every_s)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         connection, arg = subscription.connection, subscription.offer.arg
@@ -319,6 +309,11 @@ class Exchange:
         player = self._players.get(connection)
         if player is not None:
             player.stop(arg)
+
+    def _traded(self, trader: Trader) -> None:
+        """Something happened to an account: who listens is told, and a market that its orders wait in goes on."""
+        self.private.wake(trader)
+        self._awake.set()
 
     # -- data
 
@@ -400,6 +395,10 @@ class Exchange:
             for connection in self.connections.values():
                 if fault.aims_at(connection.path, connection.conn_id):
                     connection.trickle(None)
+
+    def wall_s(self) -> float:
+        """Unix time by the exchange's clock, in s; the market's time may run faster."""
+        return time.time() + self.options.ahead_s
 
     # -- observation
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, sqrt
 
@@ -26,6 +27,7 @@ _HOME = 1e-6
 _CATCH_UP_MS = 60_000
 _BRIEF_MS = 10_000
 """A time that is stepped through as usual, though nobody looked."""
+_OTHER = {"buy": "sell", "sell": "buy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,41 @@ class Engine:
         self.open_interest = one.level_lots * 5000
         self.recent: deque[Trade] = deque(maxlen=500)
         self.trades: list[Trade] = []
+        self.struck = 0
+        """How many of the latest step's trades, its first, came from outside by `hit`."""
+        self._waiting: list[Trade] = []
         self.closed: list[tuple[str, Candle]] = []
+
+    def next_trade_id(self) -> int:
+        """The id of a trade that is told nobody but who made it."""
+        self._trade_id += 1
+        return self._trade_id
+
+    def hit(self, side: str, levels: Iterable[tuple[int, int]], at: int | None = None) -> list[Trade]:
+        """An order from outside takes so many lots at these prices; gives its trades, which the next step brings.
+
+        `at` is the price of an order that was there before the levels came: they are the takers then.
+        """
+        against = self.book.asks if side == "buy" else self.book.bids
+        before = len(self.trades)
+        for price, lots in levels:
+            there, orders = against.levels[price]
+            if there <= lots:
+                against.remove(price)
+            else:
+                against.put(price, (there - lots, orders))
+            taker = side if at is None else _OTHER[side]
+            self._record(price if at is None else at, (lots,), taker, self.at_ms + STEP_MS - 1)
+        made, self.trades = self.trades[before:], self.trades[:before]
+        self._waiting += made
+        return made
 
     def step(self) -> int:
         """Move on by STEP_MS; gives the moment at which the step began: its trades are of the STEP_MS after it."""
         ts_ms = self.at_ms = self.at_ms + STEP_MS
         rng = self._rng
-        self.trades = []
+        self.trades, self._waiting = self._waiting, []
+        self.struck = len(self.trades)
         self.closed = self.candles.roll(ts_ms)
         self.index = self._walk.at(ts_ms)
         self.fair = self._ticks(self.index)
@@ -124,6 +154,7 @@ class Engine:
                 self.step()
             self.trades, self.closed = [], []
             return
+        self._waiting = []
         rng = random.Random(f"{self._seed}:{self.one.inst_id}:{self._trade_id}")
         fair = self._ticks(self._walk.at(target))
         while self.at_ms < target:

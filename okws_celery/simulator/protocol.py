@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from okws_celery.okx.login import sign
 from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import Account, Accounts
+from okws_celery.simulator.trading.operations import Desk
 
 __all__ = ["TEXTS", "Conversation", "Counts", "Offer", "Policy", "Refusal", "Request", "Step", "Then", "Venue", "named"]
 
@@ -178,6 +179,7 @@ class Conversation:
     accounts: Accounts
     policy: Policy
     counts: Counts
+    desk: Desk
     limits: bool = True
     account: Account | None = None
     subscribed: dict[Arg, Offer] = field(default_factory=dict)
@@ -202,7 +204,7 @@ class Conversation:
         if request_id != "" and not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
             return request, [self._error(60033, "", name="id")]
         if op in _TRADING:
-            return request, [self._trading(op, request_id)]
+            return request, [self._trading(op, said, request_id, now_s)]
         if op not in ("subscribe", "unsubscribe", "login"):
             return request, [self._error(60019, request_id, op=op)]
         if self._too_frequent(now_s):
@@ -287,11 +289,14 @@ class Conversation:
         text = _dump({"event": "login", "code": "0", "msg": "", "connId": self.conn_id})
         return Step(text, Then.LOGGED_IN, "login", account=account)
 
-    def _trading(self, op: str, request_id: str) -> Step:
+    def _trading(self, op: str, said: dict[str, Any], request_id: str, now_s: float) -> Step:
         if self.path != _TRADING[op]:
             return self._error(60028, request_id)
-        code, text = ("60011", TEXTS[60011]) if self.account is None else ("50001", "Service temporarily unavailable.")
-        return Step(_dump({"id": request_id, "op": op, "data": [], "code": code, "msg": text}), op=op)
+        if not request_id:
+            return self._error(60027, "", name="id")
+        if self.account is None:
+            return Step(_dump({"id": request_id, "op": op, "data": [], "code": "60011", "msg": TEXTS[60011]}), op=op)
+        return Step(_dump(self.desk.answer(op, self.account.trader, said, now_s)), op=op)
 
     # -- what stands behind an ack
 

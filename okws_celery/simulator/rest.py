@@ -29,7 +29,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
 
     async def server_time(_: web.Request) -> web.Response:
-        return _answer([{"ts": str(exchange.clock.now_ms())}])
+        return _answer([{"ts": str(int(exchange.wall_s() * 1000))}])
 
     async def instruments(request: web.Request) -> web.Response:
         return _try(lambda: _instruments(exchange, request.query))

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.okx.endpoints import PATHS
-from okws_celery.simulator import control, rest
+from okws_celery.simulator import control, rest, rest_private
 from okws_celery.simulator.exchange import Exchange, Options
 from okws_celery.simulator.frames import PONG, frame
 
@@ -64,6 +64,7 @@ class Server:
         app = web.Application()
         app.add_routes([web.get(f"/ws/v5/{path}", self._websocket) for path in PATHS])
         app.add_routes(rest.routes(self.exchange))
+        app.add_routes(rest_private.routes(self.exchange))
         app.add_routes(control.routes(self.exchange))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()

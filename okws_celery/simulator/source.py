@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
@@ -36,6 +36,18 @@ class Clock:
     def now_ms(self) -> int:
         """The present moment."""
         return int(self._begin_ms + (time.monotonic() - self._began_s) * 1000 * self.speed)
+
+
+class _Watcher(Stream):
+    """One who wants an instrument to move, and says nothing."""
+
+    def __init__(self, engine: Engine, after: Callable[[Engine], None]) -> None:
+        super().__init__((("channel", ""),), engine)
+        self._after = after
+
+    def after(self, ts_ms: int) -> Iterator[str]:
+        self._after(self.engine)
+        return iter(())
 
 
 class MarketSource:
@@ -93,14 +105,26 @@ class MarketSource:
     def leave(self, arg: Arg) -> None:
         """Nobody listens to an argument any more."""
         stream = self._streams.pop(arg, None)
-        if stream is None:
-            return
+        if stream is not None:
+            self._gone(stream)
+
+    def _gone(self, stream: Stream) -> None:
         inst_id = stream.one.inst_id
         together = self._by_instrument[inst_id]
         together.remove(stream)
         stream.end()
         if not together:
             del self._by_instrument[inst_id]
+
+    def watch(self, inst_id: str, after: Callable[[Engine], None]) -> Stream:
+        """Move an instrument on, and call `after` after each of its steps, until `unwatch` of what this gives."""
+        watcher = _Watcher(self.engine(inst_id), after)
+        self._by_instrument.setdefault(inst_id, []).append(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Stream) -> None:
+        """End what `watch` began."""
+        self._gone(watcher)
 
     def advance(self, emit: Emit) -> None:
         """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
@@ -115,7 +139,7 @@ class MarketSource:
                 return
             for engine, streams in behind:
                 ts_ms = engine.step()
-                for stream in streams:
+                for stream in tuple(streams):
                     for text in stream.after(ts_ms):
                         emit(stream.arg, text)
 

@@ -14,10 +14,11 @@ from okws_celery.okx.login import Credentials
 from okws_celery.simulator.needs import needed
 
 with needed():
+    from okws_celery.simulator.account_side import account_state, perform
     from okws_celery.simulator.exchange import Closed, Exchange, Login, Options, Received
     from okws_celery.simulator.server import Server
 
-from okws_celery.simulator.accounts import DEFAULT_KEY
+from okws_celery.simulator.accounts import DEFAULT_KEY, AccountSetup
 from okws_celery.simulator.faults import Fault, arg_of, parse_fault
 from okws_celery.simulator.frames import TEXT, frame
 from okws_celery.simulator.replay import parse_pace
@@ -49,7 +50,7 @@ class Simulator:
 
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor. `tls` is (certificate, key), paths of
     PEM files. `speed` makes the market's time run faster. `checksums` fills the field that OKX now leaves 0. `idle_s`
-    is the silence after which OKX closes a connection.
+    is the silence after which OKX closes a connection. `ahead_s` is how far its clock is ahead of this machine's.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Simulator:
         pace: str | float = "recorded",
         speed: float = 1.0,
         tls: tuple[str, str] | None = None,
-        api_keys: Iterable[Credentials] = (DEFAULT_KEY,),
+        api_keys: Iterable[Credentials | AccountSetup] = (DEFAULT_KEY,),
+        ahead_s: float = 0.0,
+        demo: bool = False,
         checksums: bool = False,
         idle_s: float = 30.0,
         host: str = "127.0.0.1",
@@ -76,6 +79,8 @@ class Simulator:
             api_keys=tuple(api_keys),
             checksums=checksums,
             idle_s=idle_s,
+            ahead_s=ahead_s,
+            demo=demo,
         )
         self._server = Server(options, host, port, (str(tls[0]), str(tls[1])) if tls else None)
         self._thread = threading.Thread(target=self._run, name="okx-simulator", daemon=True)
@@ -225,6 +230,30 @@ class Simulator:
             return len(met)
 
         return self._call(send)
+
+    def place(self, *, account: str = "", times: int = 1, **order: Any) -> list[str]:
+        """Place orders for an account on the exchange's side; gives their ordIds.
+
+        Parameters are REST's (instId, side, ordType, sz, px, ...); by default a limit order to buy a little BTC-USDT,
+        1 % away from the market. The account is named by its API key, and is the first one by default.
+        """
+        return self._call(lambda: perform(self._exchange, {"account": account, "place": order, "times": times}))
+
+    def fill(self, ord_id: str, sz: str = "", px: str = "", *, account: str = "") -> None:
+        """Fill an open order on the exchange's side: wholly and at its own price, if not said otherwise."""
+        self._call(lambda: perform(self._exchange, {"account": account, "fill": ord_id, "sz": sz, "px": px}))
+
+    def cancel(self, ord_id: str, *, account: str = "", source: str = "1") -> None:
+        """Cancel an open order on the exchange's side; `source` is OKX's cancelSource."""
+        self._call(lambda: perform(self._exchange, {"account": account, "cancel": ord_id, "source": source}))
+
+    def push(self, channel: str, *rows: dict[str, Any], account: str = "") -> None:
+        """Push rows, as they are, to who listens to a private channel of an account, in one write."""
+        self._call(lambda: perform(self._exchange, {"account": account, "push": channel, "rows": list(rows)}))
+
+    def account(self, account: str = "") -> dict[str, Any]:
+        """Balances, open orders and positions of an account, as REST shows them."""
+        return self._call(lambda: account_state(self._exchange, account))
 
     def drop(self, path: str = "", how: str = "fin", conn: str = "") -> int:
         """Cut live connections without a close frame, by FIN or RST; gives their number."""

@@ -253,6 +253,21 @@ class TestReaders:
         client.close()
         eventually(lambda: publisher.redis.pubsub_channels() == [])
 
+    @pytest.mark.parametrize("away", [False, True])
+    def test_closed_from_another_task(self, redis_url: str, free_port: Callable[[], int], away: bool) -> None:
+        """The same for coroutines, also while Redis is away."""
+        url = f"redis://127.0.0.1:{free_port()}/0" if away else redis_url
+
+        async def read() -> list[Any]:
+            async with await aio.client(url) as client:
+                listener = client.listen("s1", TRADES)
+                waiting = asyncio.ensure_future(anext(listener, None))
+                await asyncio.sleep(0.05)
+                await listener.close()
+                return [await waiting, [item async for item in listener]]
+
+        assert asyncio.run(read()) == [None, []]
+
     def test_two_threads_share_one(self, redis_url: str, publisher: Publisher) -> None:
         """Each push goes to one of them."""
         publisher.subscribe(TRADES)

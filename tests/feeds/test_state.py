@@ -181,14 +181,14 @@ def test_balance_and_position_is_split_into_both(bench: Any) -> None:
 
 
 def test_account_channels_keep_every_row_in_a_stream(bench: Any) -> None:
-    """As it came, each once; a repeat of the same push is not a new event."""
+    """As it came, each once; a repeat of the same push is no new event and opens no order again."""
     bench.start("orders:ANY")
     rows = [order("1"), order("1", "partially_filled"), order("1", "filled")]
     for row in rows:
         bench.push(row, flush=False)
     bench.push(rows[0])
     assert [row for _, row in bench.stream("okex/N/orders/log")] == [as_sent(row) for row in rows]
-    assert sorted(bench.ask("KEYS", "*")) == ["okex/N/orders", "okex/N/orders/log"]
+    assert bench.ask("KEYS", "*") == ["okex/N/orders/log"]
     bench.start("instruments:SPOT")
     bench.push({"instId": "A"})
     assert bench.ask("EXISTS", "okex/N/instruments/log") == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from okws_celery.okx.login import Credentials
-from okws_celery.okx.rest import RestError, RestRequest, candles_request, parse_answer
+from okws_celery.okx.market_rest import candles_request
+from okws_celery.okx.rest import RestError, RestRequest, parse_answer
 
 
 def test_signature_of_a_request_with_a_query() -> None:
@@ -24,14 +25,16 @@ def test_demo_trading_has_a_header_of_its_own() -> None:
 
 
 def test_candles_of_each_kind_have_an_endpoint() -> None:
-    """Candles, index and mark price candles; 1s bars and spreads are not served with the newest rows."""
+    """Candles, index and mark price candles; 1s bars come from another one than the newest rows; spreads have none."""
     asked = candles_request("candle1m", "BTC-USDT", limit=1000, older_than=5)
     assert asked is not None
     assert asked.target == "/api/v5/market/candles?instId=BTC-USDT&bar=1m&limit=300&after=5"
     asked = candles_request("index-candle1H", "BTC-USD")
     assert asked is not None
     assert asked.target == "/api/v5/market/index-candles?instId=BTC-USD&bar=1H&limit=100"
-    assert candles_request("candle1s", "BTC-USDT") is None
+    asked = candles_request("candle1s", "BTC-USDT")
+    assert asked is not None
+    assert asked.target == "/api/v5/market/history-candles?instId=BTC-USDT&bar=1s&limit=300"
     assert candles_request("sprd-candle1m", "BTC-USDT_BTC-USDT-SWAP") is None
 
 

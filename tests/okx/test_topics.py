@@ -93,7 +93,7 @@ def test_an_unknown_channel_is_kept_as_latest() -> None:
         ("orders:instType=SWAP,uly=BTC-USD", "'uly' is not one of its keys"),
         ("status:BTC-USDT", "takes no argument"),
         ("candle2m:BTC-USDT", "candle"),
-        ("spot/ticker:ETH-USDT", "v3"),
+        ("spot/tickr:ETH-USDT", "did you mean spot/ticker"),
         ("sport/ticker:ETH-USDT", "accepted"),
         ("tickers:" + "A" * 300, "characters"),
         ({}, "channel"),

@@ -19,6 +19,7 @@ def hold(redis_url: str, simulator: Simulator) -> Iterator[Callable[..., Held]]:
     def open_session(name: str = "tests", **options: Any) -> Held:
         options.setdefault("redis_url", redis_url)
         options.setdefault("ws_url", simulator.ws_url)
+        options.setdefault("rest_url", simulator.rest_url)
         held.append(Held(name=name, **options))
         return held[-1]
 

@@ -31,7 +31,13 @@ class Held:
         **options: Any,
     ) -> None:
         """`registry_url` is for a test that puts something between the session and its Redis."""
-        settings = Settings(redis_url=redis_url, ws_url=ws_url, ca_file=options.pop("ca_file", ""))
+        settings = Settings(
+            redis_url=redis_url,
+            ws_url=ws_url,
+            rest_url=options.pop("rest_url", ""),
+            ca_file=options.pop("ca_file", ""),
+            backfill=options.pop("backfill", 300),
+        )
         self.registry = Registry(settings.with_(redis_url=registry_url or redis_url))
         self.redis: redis.Redis = self.registry.redis
         self.name = name

@@ -9,7 +9,8 @@ import pytest
 from certificates import Certificate
 
 from okws_celery.okx.endpoints import Endpoints
-from okws_celery.okx.rest import RestError, candles_request, time_request
+from okws_celery.okx.market_rest import candles_request
+from okws_celery.okx.rest import RestError, time_request
 from okws_celery.session.rest_client import RestClient
 from okws_celery.settings import Settings
 from okws_celery.simulator import Simulator

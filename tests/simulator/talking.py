@@ -101,7 +101,7 @@ def login_arg(key: str, secret: str, passphrase: str, at_s: float | None = None)
 
 def is_push(said: dict[str, Any], channel: str) -> bool:
     """A message is a push of this channel."""
-    return "data" in said and said["arg"]["channel"] == channel
+    return "arg" in said and "data" in said and said["arg"]["channel"] == channel
 
 
 def _arg(given: object) -> object:

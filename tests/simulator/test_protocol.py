@@ -12,10 +12,14 @@ from simulator.talking import Talk, is_push, login_arg
 from waiting import eventually
 
 from okws_celery.simulator import Simulator
-from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts
+from okws_celery.simulator.accounts import DEFAULT_KEY, Accounts, AccountSetup
 from okws_celery.simulator.faults import Faults
+from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.protocol import Conversation, Counts, Then
+from okws_celery.simulator.source import Clock, MarketSource
+from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.operations import Desk
 
 
 def test_each_arg_is_acked_as_sent_with_the_id_and_the_connection(sim: Simulator) -> None:
@@ -267,9 +271,9 @@ def test_private_without_login_is_acked_and_then_refused(sim: Simulator) -> None
         assert sim.subscribed("account") == 0
 
 
-def test_deep_books_want_a_login_and_push_out_the_smaller(sim: Simulator) -> None:
+def test_deep_books_want_a_login_and_push_out_the_smaller() -> None:
     """`books-l2-tbt` is 60011 before login; then the server unsubscribes `books`, and refuses it anew with 64004."""
-    with Talk(sim.ws_url + "/public") as talk:
+    with Simulator(limits=False, api_keys=[AccountSetup(vip=4)]) as sim, Talk(sim.ws_url + "/public") as talk:
         talk.ask("subscribe", "books-l2-tbt:BTC-USDT")
         assert talk.event("error")["code"] == "60011"
         talk.login()
@@ -329,7 +333,10 @@ def test_requests_are_kept_without_secrets(sim: Simulator) -> None:
 
 
 def conversation(path: str = "public") -> Conversation:
-    return Conversation(path, "a4d3ae55", Listing(), Accounts([DEFAULT_KEY]), Faults(), Counts())
+    source = MarketSource(1, Clock())
+    accounts = Accounts([DEFAULT_KEY], MarketPrices(source), 0)
+    desk = Desk(Floor(source, INSTRUMENTS, lambda trader: None))
+    return Conversation(path, "a4d3ae55", Listing(), accounts, Faults(), Counts(), desk)
 
 
 def test_the_budget_of_requests_slides() -> None:

@@ -301,6 +301,12 @@ class TestWithoutWorker:
             assert client.redis_clear()["errorCode"] == DONE
             assert client.server_quit()["errorCode"] == DONE
 
+    def test_many_wait(self, house: House, kind: str) -> None:
+        """However many calls wait at once, none lacks a connection: each is told that nobody answers."""
+        with house.client(timeout=1, kind=kind) as client, ThreadPoolExecutor(150) as pool:
+            codes = pool.map(lambda number: client.subscribe(f"s{number}", "account")["errorCode"], range(150))
+            assert set(codes) == {NO_WORKER}
+
     def test_no_redis(self, kind: str, name: str, free_port: Callable[[], int]) -> None:
         """Without Redis the answer names its address, without its password."""
         port = free_port()

@@ -1,0 +1,204 @@
+"""Orders: what an account's hash and log say after whatever happened to the connection."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from session.holding import DEMO, Held
+from session.listening import Listener
+from session.test_backfill import gaps
+from session.troubled_rest import Trouble, troubled
+from waiting import eventually
+
+from okws_celery.session import Ending
+from okws_celery.simulator import Simulator
+
+Hold = Callable[..., Held]
+
+
+@pytest.fixture
+def trouble(simulator: Simulator) -> Iterator[Trouble]:
+    """A REST that can be made to fail."""
+    with troubled(simulator.rest_url) as running:
+        yield running
+
+
+def open_orders(held: Held) -> dict[str, dict[str, Any]]:
+    """The hash, decoded."""
+    return {ord_id: json.loads(row) for ord_id, row in held.redis.hgetall(held.data.of("orders")).items()}
+
+
+def log(held: Held) -> list[dict[str, Any]]:
+    """Every row of the log, oldest first."""
+    return [json.loads(fields["data"]) for _, fields in held.redis.xrange(held.data.log("orders"))]
+
+
+def executions(held: Held) -> list[tuple[str, str]]:
+    """Order and size of each execution in the log."""
+    return [(row["ordId"], row["fillSz"]) for row in log(held) if row["tradeId"]]
+
+
+def cut(held: Held, simulator: Simulator, path: str = "private") -> None:
+    """The link breaks off, and the exchange cannot be reached."""
+    simulator.stop_listening()
+    simulator.drop(path)
+    eventually(lambda: held.topic("orders:ANY")["state"] == "stale")
+
+
+def back(held: Held, simulator: Simulator) -> None:
+    """The exchange can be reached again, and what was missed is known."""
+    simulator.resume()
+    eventually(lambda: gaps(held, "orders:ANY") and gaps(held, "orders:ANY")[-1]["to"], timeout=20)
+
+
+def test_what_is_open_at_the_subscription(hold: Hold, simulator: Simulator) -> None:
+    """The channel pushes no first state: it comes from REST, marked so, and is there when subscribe returns."""
+    ids = simulator.place(times=120, sz="0.01")
+    simulator.fill(ids[0], "0.001")
+    held = hold(credentials=DEMO)
+    assert held.subscribe("orders:ANY")["errorCode"] == 80000
+    found = open_orders(held)
+    assert found.keys() == set(ids)
+    assert {row["source"] for row in found.values()} == {"rest"}
+    assert found[ids[0]]["state"] == "partially_filled"
+    simulator.fill(ids[1])
+    eventually(lambda: ids[1] not in open_orders(held))
+    assert [row.get("source") for row in log(held) if row["ordId"] == ids[1]] == ["rest", ""]
+
+
+def test_orders_that_ended_while_nobody_listened(hold: Hold, simulator: Simulator) -> None:
+    """One filled and two canceled during a cut: gone from the hash, each event in the log and published, once."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    one, two, three, stays = simulator.place(times=4, sz="0.01")
+    eventually(lambda: len(open_orders(held)) == 4)
+    simulator.fill(one, "0.001")
+    eventually(lambda: executions(held))
+    before = len(log(held))
+    with Listener(held.registry.settings.redis_url, *[held.data.of(f"orders:{i}") for i in (one, two, stays)]) as heard:
+        cut(held, simulator)
+        simulator.fill(one, "0.002")
+        simulator.fill(one)
+        simulator.cancel(two)
+        simulator.fill(three, "0.001")
+        simulator.cancel(three)
+        (new,) = simulator.place(sz="0.01")
+        simulator.fill(new, "0.001")
+        back(held, simulator)
+        eventually(lambda: open_orders(held).keys() == {stays, new})
+        published = heard.messages()
+    missed = log(held)[before:]
+    assert {row["source"] for row in missed} == {"rest"}
+    done = Counter(executions(held))
+    assert set(done.values()) == {1}
+    sizes = [size for ord_id, size in executions(held) if ord_id == one]
+    assert sizes[:2] == ["0.001", "0.002"]
+    assert len(sizes) == 3
+    assert [row["state"] for row in missed if row["ordId"] == one] == ["partially_filled", "filled"]
+    assert [(row["state"], row["tradeId"]) for row in missed if row["ordId"] == two] == [("canceled", "")]
+    assert [row["state"] for row in missed if row["ordId"] == three] == ["partially_filled", "canceled"]
+    assert [row["ordId"] for row in published] == [one, one, two]
+    assert stays not in {row["ordId"] for row in missed}
+    assert open_orders(held)[stays].get("source") == ""
+    assert gaps(held, "orders:ANY")[-1]["filled"]
+
+
+def test_an_order_that_lived_and_died_meanwhile(hold: Hold, simulator: Simulator) -> None:
+    """Nothing had ever come on this topic, and still its execution is in the log."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    cut(held, simulator)
+    (placed,) = simulator.place(sz="0.01")
+    simulator.fill(placed)
+    back(held, simulator)
+    eventually(lambda: [ord_id for ord_id, _ in executions(held)] == [placed])
+    assert open_orders(held) == {}
+
+
+def test_nothing_new_leaves_no_trace(hold: Hold, simulator: Simulator) -> None:
+    """Cuts during which nothing happened change neither hash nor log, and publish nothing."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    ids = simulator.place(times=3, sz="0.01")
+    eventually(lambda: len(open_orders(held)) == 3)
+    before, logged = open_orders(held), log(held)
+    with Listener(held.registry.settings.redis_url, *[held.data.of(f"orders:{i}") for i in ids]) as heard:
+        for _ in range(2):
+            told = len(gaps(held, "orders:ANY"))
+            cut(held, simulator)
+            simulator.resume()
+            eventually(lambda told=told: len(gaps(held, "orders:ANY")) == told + 2, timeout=20)  # type: ignore[misc]
+        assert heard.messages() == []
+    assert (open_orders(held), log(held)) == (before, logged)
+
+
+def test_rest_is_older_than_the_socket(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """An answer that was true when it was asked for opens no order again that was closed meanwhile."""
+    held = hold(credentials=DEMO, rest_url=trouble.url)
+    ids = simulator.place(times=2, sz="0.01")
+    trouble.seconds = 1.5
+    asking = len(trouble.asked)
+    subscribing = threading.Thread(target=lambda: held.subscribe("orders:ANY"))
+    subscribing.start()
+    eventually(lambda: any("orders-pending" in target for target in trouble.asked[asking:]))
+    eventually(lambda: simulator.subscribed("orders:ANY"))
+    simulator.fill(ids[0])
+    eventually(lambda: executions(held))
+    subscribing.join()
+    eventually(lambda: ids[1] in open_orders(held))
+    assert open_orders(held).keys() == {ids[1]}
+    assert [row["state"] for row in log(held) if row["ordId"] == ids[0]] == ["filled"]
+
+
+def test_rest_is_away_for_a_while(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """Asked until it answers; until then the GAP is open, and what the socket says counts."""
+    held = hold(credentials=DEMO, rest_url=trouble.url)
+    held.subscribe("orders:ANY")
+    gone, stays = simulator.place(times=2, sz="0.01")
+    eventually(lambda: len(open_orders(held)) == 2)
+    trouble.always = 503
+    cut(held, simulator)
+    simulator.cancel(gone)
+    simulator.resume()
+    eventually(lambda: held.topic("orders:ANY")["state"] == "live", timeout=20)
+    simulator.fill(stays, "0.001")
+    eventually(lambda: executions(held))
+    assert gaps(held, "orders:ANY")[-1]["to"] is None
+    assert gone in open_orders(held)
+    trouble.always = 0
+    eventually(lambda: open_orders(held).keys() == {stays}, timeout=30)
+    eventually(lambda: gaps(held, "orders:ANY")[-1].get("filled"))
+
+
+def test_another_holder_finds_what_happened(hold: Hold, simulator: Simulator) -> None:
+    """Between the end of one worker and the begin of the next an order was filled."""
+    first = hold(credentials=DEMO)
+    first.subscribe("orders:ANY")
+    filled, stays = simulator.place(times=2, sz="0.01")
+    simulator.fill(filled, "0.001")
+    eventually(lambda: len(executions(first)) == 1)
+    first.redis.publish(first.keys.bus, "shutdown")
+    assert first.join() is Ending.SHUTDOWN
+    simulator.fill(filled)
+    second = hold(credentials=DEMO)
+    eventually(lambda: open_orders(second).keys() == {stays}, timeout=20)
+    assert [ord_id for ord_id, _ in executions(second)] == [filled, filled]
+    assert len({row["tradeId"] for row in log(second) if row["tradeId"]}) == 2
+
+
+def test_overlapping_topics_log_a_row_once(hold: Hold, simulator: Simulator) -> None:
+    """orders:SPOT and orders:ANY both bring it; hash, log and row channel have it once."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:SPOT", "orders:ANY")
+    (placed,) = simulator.place(sz="0.01")
+    with Listener(held.registry.settings.redis_url, held.data.of(f"orders:{placed}"), held.data.of("orders")) as heard:
+        simulator.fill(placed)
+        eventually(lambda: len(heard.messages(held.data.of("orders"))) == 2, what="both pushes")
+        eventually(lambda: open_orders(held) == {})
+        assert len(heard.messages(held.data.of(f"orders:{placed}"))) == 1
+    assert [row["state"] for row in log(held)] == ["live", "filled"]
