@@ -81,6 +81,8 @@ class TestMistakes:
             ({"OKWS_REGION": "mars"}, "OKWS_REGION 'mars': global, us, eea are accepted"),
             ({"OKWS_MAX_ROWS": "many"}, "OKWS_MAX_ROWS: a whole number is accepted for max_rows"),
             ({"OKWS_MAX_ROWS": "0"}, "OKWS_MAX_ROWS: a number above 0 is accepted"),
+            ({"OKWS_BACKFILL": "1001"}, "OKWS_BACKFILL: 0 .none. to 1,000 candles are accepted"),
+            ({"OKWS_BACKFILL": "-1"}, "OKWS_BACKFILL: 0 .none. to 1,000 candles are accepted"),
             ({"OKWS_TIMEOUT": "nan"}, "OKWS_TIMEOUT: a number above 0 is accepted"),
             ({"OKWS_BOOK_DEPTH": "-1"}, "OKWS_BOOK_DEPTH: 0 .* or a number of levels is accepted"),
             ({"OKWS_DEMO": "maybe"}, "OKWS_DEMO: 1 or 0 is accepted for demo"),

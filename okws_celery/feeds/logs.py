@@ -6,7 +6,7 @@ A new row whose entry id would not rise, or that has no number for it, is entere
 
 After an interruption rows wait (`hold`) until REST has told what was missed, since a stream takes no late inserts.
 Trades of REST come match by match: those within the numbers that a pushed row covers (`tradeId` is the newest of
-`count`) are in it already, and a pushed row within the numbers that REST covered is a repeat.
+`count`) are in it already.
 """
 
 from __future__ import annotations
@@ -82,10 +82,8 @@ class LogFeed:
         self._recent: dict[str, int] = {}
         self._forgot = False
         self._held: list[Row] = []
-        # Highest number of a trade, 0 if none was seen; the numbers that REST covered; rows appended.
+        # Highest number of a trade; 0 if none was seen.
         self._top = 0
-        self._covered = range(0)
-        self._appended = 0
         # Where an earlier session had come to.
         self._inherited: tuple[tuple[int, int], int] = ((0, 0), 0)
 
@@ -153,8 +151,6 @@ class LogFeed:
         news = [n for n in sorted(by_number) if n > reached and (not first_held or n < first_held)]
         for number in news:
             self._append(batch, by_number[number])
-        if news:
-            self._covered = range(max(reached + 1, min(by_number)), news[-1] + 1)
         complete = bool(by_number) and min(by_number) <= reached + 1
         first_ts = by_number[news[0]].ts if news else 0
         self.release(batch)
@@ -167,18 +163,14 @@ class LogFeed:
         if self.prepared:
             self._take_held(batch)
 
-    def mark(self) -> tuple[int, tuple[int, int], int]:
+    def mark(self) -> tuple[tuple[int, int], int]:
         """See Refillable."""
-        return self._appended, self._last, self._top
+        return self._last, self._top
 
-    def undo(self, mark: tuple[int, tuple[int, int], int]) -> None:
+    def undo(self, mark: tuple[tuple[int, int], int]) -> None:
         """See Refillable."""
-        appended, last, top = mark
-        for _ in range(min(self._appended - appended, len(self._recent))):
-            self._recent.popitem()
-        self._appended = appended
+        last, top = mark
         self._last, self._top = max(last, self._inherited[0]), max(top, self._inherited[1])
-        self._covered = range(0)
 
     def emptied(self) -> None:
         """See Refillable; of trades, what was missed is all that is asked for."""
@@ -247,7 +239,7 @@ class LogFeed:
     def _take_held(self, batch: Batch) -> None:
         held, self._held = self._held, []
         for row in held:
-            if row.id in self._recent or (self._covered and _seq(row.number) in self._covered):
+            if row.id in self._recent:
                 self.repeats += 1
             elif self._forgot and row.ts and self._is_late(row.ts):
                 self.late += 1
@@ -260,7 +252,6 @@ class LogFeed:
 
     def _append(self, batch: Batch, row: Row) -> None:
         self._remember(row)
-        self._appended += 1
         self._last = self._entry_id(row)
         self._top = max(self._top, _seq(row.number))
         self.first_ts = self.first_ts or row.ts

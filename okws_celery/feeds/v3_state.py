@@ -253,13 +253,11 @@ def read(key: str, topic: Topic, n: int | None = None) -> Read:
 def _belongs(topic: Topic, name: str, row: str) -> bool:
     """Whether a v3 row is one that the topic is about."""
     value = topic.filter_value
-    if not value or name == value:
+    if topic.v3 is None or not value or name == value:
         return True
+    if cast(StateView, topic.v3.spelling).single:
+        return False
     try:
-        said = _row.decode(row)
+        return topic.v3.concerns(value, _row.decode(row))
     except ValueError:
         return False
-    inst_id = str(said.get("instrument_id", ""))
-    return inst_id == value or (
-        topic.v3 is not None and topic.v3.filter == "underlying" and inst_id.startswith(value + "-")
-    )

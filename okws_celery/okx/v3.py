@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 from okws_celery.errors import BadCommand
 from okws_celery.okx.catalogue import CATALOGUE, Channel, Kind
@@ -68,6 +69,13 @@ class V3Channel:
         if isinstance(self.spelling, StateView):
             return self.spelling.identity
         return {Kind.LOG: "trade_id", Kind.CANDLES: "timestamp"}.get(kind, "instrument_id")
+
+    def concerns(self, value: str, row: Mapping[str, Any]) -> bool:
+        """Whether a v3 row is one of the topic with this filter; a row that does not say is."""
+        said = [str(row[key]) for key in ("instrument_id", "currency", "underlying") if row.get(key)]
+        if not value or not said or value in said:
+            return True
+        return self.filter == "underlying" and any(name.startswith(value + "-") for name in said)
 
     def filled(self, arg: Mapping[str, str], value: str) -> dict[str, str]:
         """A v5 argument for a filter's value."""

@@ -173,6 +173,7 @@ class Exchange:
                 for other in self._board.of_arg(topic.arg):
                     self._board.pending(self._batch, other, self._clock.ms)
                 subscriptions.want(topic.arg, self._clock.now)
+                self._refill.joined(entry)
 
     def fetch_again(self) -> None:
         """Redis was emptied on purpose: ask REST anew for what the topics begin with."""
@@ -468,7 +469,6 @@ class Exchange:
             entry = self._board.get(text)
             if entry is not None and entry.state == "refused":
                 self.ask_for(entry)
-                self._refill.joined(entry)
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))

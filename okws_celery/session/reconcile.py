@@ -99,7 +99,7 @@ class Algos:
             found = _algos(get, arguments, known)
 
             def merge(batch: Batch, _: bool) -> Outcome:
-                for row in sorted(found.orders.values(), key=time_of):
+                for row in sorted(found.orders.values(), key=lambda row: time_of({"uTime": row.get("uTime")})):
                     feed.take_rest(batch, from_rest(row))
                 _forget(batch, feed, known, found.unknown)
                 return Outcome(complete=True)
@@ -179,7 +179,7 @@ def _look_into_history(get: Get, ended: Mapping[str, Row], found: _Found) -> Non
 def _merge(batch: Batch, feed: StateFeed, found: _Found) -> None:
     """Each execution that the log lacks, and each order that has changed, in the order of their times."""
     missed: dict[str, list[Row]] = {}
-    for fill in sorted(found.fills, key=time_of):
+    for fill in sorted(reversed(found.fills), key=time_of):  # REST gives the newest first, also of one ms
         ord_id = ord_id_of(fill)
         if not feed.ledger.has_trade(ord_id, str(fill.get("tradeId"))):
             missed.setdefault(ord_id, []).append(fill)

@@ -41,6 +41,8 @@ _AGAIN_S = 0.3
 _AT_ONCE = 4
 """Helper threads of one session that ask at the same time."""
 _PAUSES_S = (2.0, 5.0, 15.0, 60.0)
+_NOT_UNDERSTOOD = -1
+_MOST_WARNINGS = 100
 _TRIES = 6
 """How often is asked for what need not be had."""
 
@@ -131,7 +133,9 @@ class Refill:
 
     def left(self, text: str) -> None:
         """Nobody wants this topic any more, or the exchange refuses it."""
-        self._jobs.pop(text, None)
+        job = self._jobs.get(text)
+        if job is not None:
+            self._give_up(job)
 
     def pending(self, text: str) -> bool:
         """Whether the answer to a subscribe should wait for REST."""
@@ -197,7 +201,7 @@ class Refill:
         except Exception as problem:
             # What the exchange answers is not ours to trust: whatever it does to us, rows must not wait for ever.
             _log.exception("session %s: what REST said of %s was not understood", self._name, job.entry.topic.text)
-            odd = RestError(f"{type(problem).__name__}", 1)
+            odd = RestError(type(problem).__name__, _NOT_UNDERSTOOD)
             return lambda: self._failed(job, odd)
         return lambda: self._came(job, merge)
 
@@ -211,7 +215,12 @@ class Refill:
             return
         held = entry.refillable
         in_time = held is not None and held.holding and self._clock.now + _AGAIN_S < job.live_at + _HOLD_S
-        outcome = merge(self._batch, not in_time)
+        try:
+            outcome = merge(self._batch, not in_time)
+        except Exception as problem:
+            _log.exception("session %s: what REST said of %s could not be taken", self._name, entry.topic.text)
+            self._tell(job, RestError(type(problem).__name__, _NOT_UNDERSTOOD))
+            return
         if outcome.behind:
             job.due = self._clock.now + _AGAIN_S
             return
@@ -223,10 +232,13 @@ class Refill:
     def _failed(self, job: _Job, problem: RestError) -> None:
         self._helpers -= 1
         job.asked = False
+        if self._jobs.get(job.entry.topic.text) is job:
+            self._tell(job, problem)
+
+    def _tell(self, job: _Job, problem: RestError) -> None:
+        """REST was of no use: later once more, or never."""
         text = job.entry.topic.text
-        if self._jobs.get(text) is not job:
-            return
-        if str(problem) not in self._silent:
+        if str(problem) not in self._silent and len(self._silent) < _MOST_WARNINGS:
             self._silent.add(str(problem))
             _log.warning("session %s: no back-fill of %s and others: %s", self._name, text, problem)
         job.tries += 1

@@ -266,3 +266,118 @@ def test_a_bad_row_refuses_the_whole_push(bench: Any, topic: str, good: object, 
     bench.flush()
     assert bench.ask("KEYS", "*") == []
     assert bench.published() == []
+
+
+def logged(bench: Any, channel: str = "orders") -> list[dict[str, Any]]:
+    """The rows of a log."""
+    return [json.loads(row) for _, row in bench.stream(f"okex/N/{channel}/log")]
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ({"state": "partially_filled", "tradeId": "7"}, {"uTime": "2000"}),
+        ({"state": "filled", "tradeId": ""}, {"uTime": "2000", "avgPx": "1"}),
+        ({"state": "canceled"}, {"uTime": "2000", "cancelSource": "1"}),
+        ({"state": "mmp_canceled"}, {"state": "canceled", "uTime": "2000"}),
+        ({"state": "live", "reqId": "r1", "amendResult": "0"}, {"uTime": "2000", "px": "9"}),
+    ],
+    ids=["execution", "market close", "cancel", "other cancel", "amend"],
+)
+def test_repeated_events_of_an_order_count_once(bench: Any, first: dict[str, str], again: dict[str, str]) -> None:
+    """PROTOCOL 5.3: the first push counts, though a later one says another time; in the log and as a published row."""
+    bench.start("orders:ANY")
+    row = order("1", **first)
+    bench.push(row)
+    bench.push({**row, **again})
+    assert logged(bench) == [row]
+    assert len(bench.published()) == 1
+
+
+def test_events_that_only_look_alike(bench: Any) -> None:
+    """Executions of two orders with one tradeId, amends with two reqIds, a fill after an amend."""
+    bench.start("orders:ANY")
+    rows = [
+        order("1", "partially_filled", tradeId="7"),
+        order("2", "partially_filled", tradeId="7"),
+        order("1", reqId="a", amendResult="0"),
+        order("1", reqId="b", amendResult="0"),
+        order("1", "partially_filled", tradeId="8", reqId="b", amendResult="0"),
+    ]
+    for row in rows:
+        bench.push(row)
+    assert logged(bench) == rows
+
+
+def test_another_session_does_not_log_again(bench: Any) -> None:
+    """What stands in the log is known to it."""
+    bench.start("orders:ANY")
+    row = order("1", "partially_filled", tradeId="7")
+    bench.push(row)
+    bench.start("orders:ANY")
+    bench.push({**row, "uTime": "2000"})
+    assert logged(bench) == [row]
+
+
+def test_an_older_row_changes_nothing(bench: Any) -> None:
+    """Nor one that closed already; the same time is as good."""
+    bench.start("orders:ANY")
+    bench.push(order("1", uTime="2000", px="2"))
+    bench.push(order("1", uTime="1999", px="1"))
+    assert fields(bench)["1"]["px"] == "2"
+    bench.push(order("1", uTime="2000", px="3"))
+    assert fields(bench)["1"]["px"] == "3"
+    bench.push(order("1", "canceled", uTime="3000"))
+    bench.push(order("1", uTime="2500"))
+    assert fields(bench) == {}
+
+
+def test_a_log_row_of_a_refused_batch_is_written_again(bench: Any) -> None:
+    """Each event stands in the log once, whatever Redis did."""
+    bench.start("orders:ANY")
+    bench.push(order("1"))
+    bench.feed.ledger.confirm(bench.feed.ledger.mark)
+    bench.push(order("2"), flush=False)
+    bench.batch.seal()
+    bench.feed.ledger.again(bench.batch)
+    bench.flush()
+    bench.feed.ledger.confirm(bench.feed.ledger.mark)
+    bench.feed.ledger.again(bench.batch)
+    bench.flush()
+    assert [row["ordId"] for row in logged(bench)] == ["1", "2"]
+
+
+def test_a_push_of_a_whole_family_replaces_it(bench: Any) -> None:
+    """Options that expired vanish from opt-summary; those of other families stay."""
+    bench.start("opt-summary:BTC-USD")
+    bench.ask("HSET", "okex/N/opt-summary", "ETH-USD-1-C", json.dumps({"instId": "ETH-USD-1-C"}))
+    bench.push({"instId": "BTC-USD-1-C", "ts": "1"}, {"instId": "BTC-USD-2-C", "ts": "1"})
+    bench.push({"instId": "BTC-USD-2-C", "ts": "2"})
+    assert bench.hash().keys() == {"BTC-USD-2-C", "ETH-USD-1-C"}
+
+
+def test_rows_that_never_end_are_bounded(bench: Any) -> None:
+    """The newest thousand deposits are kept."""
+    bench.start("deposit-info")
+    for n in range(0, 1100, 100):
+        bench.push(*[{"depId": str(n + i), "ts": "1"} for i in range(100)])
+    assert bench.hash().keys() == {str(n) for n in range(100, 1100)}
+
+
+def test_a_list_from_rest_yields_to_what_was_pushed(bench: Any) -> None:
+    """What was pushed while it was asked for stays; what it does not have is gone; only changes are told."""
+    bench.start("instruments:SPOT")
+
+    def spot(name: str, tick: str = "1") -> dict[str, str]:
+        return {"instType": "SPOT", "instId": name, "state": "live", "tickSz": tick}
+
+    bench.push(spot("A"), spot("B"), spot("C"))
+    bench.published()
+    bench.feed.begin_list()
+    bench.push(spot("B", "5"), spot("E"))
+    bench.published()
+    listed = [json.dumps(row, separators=(",", ":")).encode() for row in (spot("A"), spot("B"), spot("D"))]
+    assert bench.feed.take_list(bench.batch, listed, lambda field: True, publish=True) == ["D"]
+    bench.flush()
+    assert {field: row["tickSz"] for field, row in fields(bench).items()} == {"A": "1", "B": "5", "D": "1", "E": "1"}
+    assert [channel for channel, _ in bench.published()] == ["okex/N/instruments:D"]

@@ -362,6 +362,13 @@ class TestState:
         assert said["data"][0]["BTC-USD"] == bench.read()
         assert [channel for channel, _ in bench.published()] == ["okex/N/futures/account:BTC-USD"]
 
+    def test_accounts_of_one_currency_are_not_mixed_up(self, bench: Bench) -> None:
+        """What one topic finds gone is not what another has."""
+        for topic in ("futures/account:BTC-USD", "futures/account:BTC", "futures/account:BTC"):
+            bench.start(topic)
+            bench.push(*example(CATALOGUE["account"]).rows, eventType="snapshot")
+        assert sorted(bench.hash()) == ["BTC", "BTC-USD"]
+
     def test_instruments_are_told_whole(self, bench: Bench) -> None:
         """A list within the list, as v3 sent it."""
         bench.start("futures/instruments")

@@ -143,6 +143,28 @@ def test_what_is_kept_is_what_v5_keeps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "row", "its"),
+    [
+        ("spot/ticker:BTC-USDT", {"instrument_id": "BTC-USDT"}, True),
+        ("spot/ticker:BTC-USDT", {"instrument_id": "ETH-USDT"}, False),
+        ("spot/account:USDT", {"currency": "USDT"}, True),
+        ("spot/account:USDT", {"currency": "BTC"}, False),
+        ("futures/account:BTC", {"currency": "BTC"}, True),
+        ("option/position:BTC-USD", {"instrument_id": "BTC-USD-260925-70000-P"}, True),
+        ("option/position:BTC-USD", {"instrument_id": "BTC-USD_UM-260925-70000-P"}, False),
+        ("option/summary:BTC-USD", {"instrument_id": "ETH-USD-260925-70000-P", "underlying": "ETH-USD"}, False),
+        ("futures/instruments", {"instrument_id": "BTC-USD-260925"}, True),
+        ("futures/account:BTC", {"BTC": {}}, True),
+    ],
+)
+def test_whose_row_it_is(text: str, row: dict[str, object], its: bool) -> None:
+    """Rows of all topics of a channel come on one pub/sub channel."""
+    topic = parse_topic(text)
+    assert topic.v3 is not None
+    assert topic.v3.concerns(topic.filter_value, row) is its
+
+
+@pytest.mark.parametrize(
     ("given", "says"),
     [
         ("spot/tickr:BTC-USDT", "did you mean spot/ticker"),

@@ -202,3 +202,30 @@ def test_overlapping_topics_log_a_row_once(hold: Hold, simulator: Simulator) -> 
         eventually(lambda: open_orders(held) == {})
         assert len(heard.messages(held.data.of(f"orders:{placed}"))) == 1
     assert [row["state"] for row in log(held)] == ["live", "filled"]
+
+
+def test_many_orders_ended_meanwhile(hold: Hold, simulator: Simulator) -> None:
+    """More than are asked for one by one: their end is looked for in the history."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    ids = simulator.place(times=130, sz="0.01")
+    eventually(lambda: len(open_orders(held)) == 130)
+    cut(held, simulator)
+    for ord_id in ids[:60]:
+        simulator.cancel(ord_id)
+    simulator.fill(ids[60], "0.001")
+    back(held, simulator)
+    eventually(lambda: open_orders(held).keys() == set(ids[60:]), timeout=20)
+    ended = [row for row in log(held) if row["state"] == "canceled"]
+    assert {row["ordId"] for row in ended} == set(ids[:60])
+    assert {row["source"] for row in ended} == {"rest"}
+    assert [ord_id for ord_id, _ in executions(held)] == [ids[60]]
+
+
+def test_orders_that_rest_has_forgotten(hold: Hold) -> None:
+    """What an earlier session left in the hash, and the exchange knows nothing of, is gone."""
+    held = hold(credentials=DEMO)
+    stale = {"instType": "SPOT", "instId": "BTC-USDT", "ordId": "1", "state": "live", "uTime": "1700000000000"}
+    held.redis.hset(held.data.of("orders"), "1", json.dumps(stale))
+    held.subscribe("orders:ANY")
+    eventually(lambda: open_orders(held) == {})
