@@ -46,3 +46,13 @@ def test_toml(read: Callable[[str, str], ConfigFile], text: str) -> None:
     feed, desk = read("okws.toml", example).sessions
     assert (feed.name, feed.topics) == ("feed", ("tickers:ETH-USDT", "candle1m:ETH-USDT"))
     assert (desk.name, desk.options) == ("desk", {"profile": "desk", "publish": "rows"})
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
+@pytest.mark.parametrize("form", ["ini", "yaml"])
+def test_forms_of_okws(read: Callable[[str, str], ConfigFile], text: str, form: str) -> None:
+    """The examples are files as okws read them, with names of v3."""
+    example = next(block for block in blocks(text, form) if "[Unit]" not in block)
+    (session,) = read(f"okws.{form}", example).sessions
+    assert session.name == "test"
+    assert session.topics[0] == "spot/ticker:ETH-USDT"
