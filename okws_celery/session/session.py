@@ -351,7 +351,7 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
-        self._inherited.forget_left(self._batch, topics)
+        self._inherited.forget_all_but(topics, self._batch)
 
     def _join(self, text: str) -> None:
         try:
