@@ -157,6 +157,8 @@ def test_an_amendment_that_cannot_be_paid_changes_nothing(sim: Simulator) -> Non
         after = sim.account()
         assert after["orders"] == before["orders"]
         assert after["balance"]["details"][0]["frozenBal"] == before["balance"]["details"][0]["frozenBal"] != "0"
+        sim.cancel(ord_id)
+        assert {one["frozenBal"] for one in sim.account()["balance"]["details"]} == {"0"}
 
 
 def test_a_batch_answers_item_by_item(sim: Simulator) -> None:
