@@ -235,7 +235,7 @@ def read_of_frame(
 
 def _fresh(read: Read, data: DataKeys, topic: Topic, max_age: float) -> Read:
     # A topic that names less than a subscription does stands for every topic of its channel.
-    whole = "/" not in topic.text and any(not dict(topic.arg).get(key) for key in topic.channel.required)
+    whole = topic.v3 is None and any(not dict(topic.arg).get(key) for key in topic.channel.required)
     states: tuple[str | int, ...] = ("HGETALL", data.topics) if whole else ("HGET", data.topics, topic.text)
     seens: tuple[str | int, ...] = ("HGETALL", data.seen) if whole else ("HGET", data.seen, topic.text)
 

@@ -67,7 +67,7 @@ class Recorder:
         self._ca_file = ca_file
         self._on_end = on_end
         self._by_path: dict[str, list[Topic]] = {}
-        for topic in dict.fromkeys(topics):
+        for topic in {topic.arg: topic for topic in topics}.values():
             self._by_path.setdefault(topic.channel.path, []).append(topic)
         private = [topic.text for topics in self._by_path.values() for topic in topics if topic.channel.login]
         if private and credentials is None:

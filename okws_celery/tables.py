@@ -83,7 +83,7 @@ def _named(topic: Topic, row: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _without_time(topic: Topic) -> list[str]:
-    of_v5 = topic.channel.kind is Kind.CANDLES and "/" not in topic.channel.name
+    of_v5 = topic.channel.kind is Kind.CANDLES and topic.v3 is None
     return list(columns(topic.channel.name)[1:]) if of_v5 else []
 
 

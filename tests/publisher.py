@@ -35,7 +35,7 @@ class Publisher:
             self.board.add(self._batch, topic, _now_ms())
             self.flush()
             self.flush()
-            self.board.acknowledged(self._batch, topic.arg, _now_ms())
+            self.board.acknowledged(self._batch, topic.arg, _now_ms(), 1)
         self.flush()
 
     def push(self, topic: str, *rows: Any, flush: bool = True, **envelope: Any) -> None:
@@ -44,13 +44,30 @@ class Publisher:
         frame = json.dumps(message, separators=(",", ":")).encode()
         push = decode(frame)
         assert isinstance(push, Push)
-        self.board.push(self._batch, push, frame, _now_ms(), 0)
+        self.board.push(self._batch, push, frame, _now_ms(), 1)
         if flush:
             self.flush()
 
     def broken(self, topic: str, reason: str = "link lost") -> None:
         """As if the link of a topic had been lost."""
         self.board.broken(self._batch, parse_topic(topic).arg, reason, _now_ms())
+        self.flush()
+
+    def hold(self, topic: str) -> None:
+        """As if REST had been asked for what is missing of a log or of candles."""
+        entry = self.board.get(topic)
+        assert entry is not None
+        assert entry.refillable is not None
+        entry.refilling = True
+        entry.refillable.hold()
+
+    def fill(self, topic: str, *rows: Any) -> None:
+        """As if REST had given these rows."""
+        entry = self.board.get(topic)
+        assert entry is not None
+        assert entry.refillable is not None
+        filled = entry.refillable.fill(self._batch, [json.dumps(row).encode() for row in rows])
+        self.board.refilled(self._batch, entry, complete=filled.complete, first_ts=filled.first_ts)
         self.flush()
 
     def flush(self) -> None:

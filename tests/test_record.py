@@ -89,6 +89,22 @@ def test_a_lost_connection_is_made_again(simulator: Simulator, tmp_path: Path) -
     assert sum('"action":"snapshot"' in raw for raw in data(file)) == 2
 
 
+def test_what_is_left_out(tmp_path: Path) -> None:
+    """No `pong` is written, and of a message that repeats a secret, as an error may, everything but the secret."""
+    file = tmp_path / "replay.jsonl"
+    with (
+        Simulator(api_keys=[ACCOUNT]) as simulator,
+        recorder(simulator, file, "account", credentials=ACCOUNT) as recording,
+    ):
+        eventually(lambda: recording.received["account"], what="it flows")
+        simulator.send_raw("pong")
+        echo = {"event": "error", "code": "60012", "msg": f"Invalid request: {ACCOUNT.passphrase} {ACCOUNT.secret}"}
+        simulator.send_raw(json.dumps(echo))
+        eventually(lambda: recording.received[":error"], what="the error is recorded")
+    assert "Invalid request: *** ***" in file.read_text(encoding="utf-8")
+    assert "pong" not in [one.get("raw") for one in lines(file)]
+
+
 def test_over_tls_and_a_stop_in_silence(certificate: Certificate, tmp_path: Path) -> None:
     """It speaks TLS, and ends at once though nothing comes."""
     file = tmp_path / "replay.jsonl"

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from okws_celery.calls.listening import Listening
 from okws_celery.calls.opening import Opening, close_now, until_closed
-from okws_celery.calls.sending import GRACE_S, checked_op, give, outcome, topics_of
+from okws_celery.calls.sending import GRACE_S, checked_op, give, outcome, topics_of, unknown
 from okws_celery.calls.subscribing import Topics, checked_topics, of_one, on_the_wire
 from okws_celery.calls.talk import Fetch, Pause, Step, Talk, Wait
 from okws_celery.errors import (
@@ -184,7 +184,10 @@ class Calls:
         timeout_s = self.timeout_s(timeout)
         deadline = now_ms() + int(timeout_s * 1000)
         command: Command = yield Step(lambda: give(self.registry, name, checked, deadline))
-        said = yield from self.reply(name, command.id, (deadline - now_ms()) / 1000 + GRACE_S)
+        try:
+            said = yield from self.reply(name, command.id, (deadline - now_ms()) / 1000 + GRACE_S)
+        except StoreError as problem:
+            raise unknown(command, str(problem)) from problem
         told: Answer = yield Step(lambda: outcome(self.registry, name, command, said))
         return told
 

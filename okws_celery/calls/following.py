@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.calls.rows import digest_of, field_of, is_v3, time_of
+from okws_celery.calls.rows import digest_of, field_of, time_of
 from okws_celery.errors import BadCommand
 from okws_celery.feeds import read_of
 from okws_celery.feeds.candles import columns
 from okws_celery.feeds.route import Read, Route
 from okws_celery.feeds.rows import entries, pairs, text
-from okws_celery.feeds.state import ACCOUNT_FIELD, belongs
+from okws_celery.feeds.state_rows import ACCOUNT_FIELD, belongs
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.topics import Topic, parse_topic
@@ -26,7 +26,7 @@ __all__ = ["MARGIN_MS", "Following", "Since", "later_entry"]
 
 Item = dict[str, Any]
 
-_REMEMBERED = 4_096  # rows of a log, against doubles
+_REMEMBERED = 12_000  # rows, against doubles: more than a stream keeps
 _SKEW_MS = 10_000
 """Entries of an account's log are numbered by the clock of Redis, which may differ that much from the exchange's."""
 MARGIN_MS = 1_000
@@ -55,7 +55,7 @@ class Following:
         self.last_ts = 0
         """Exchange ms of the newest row given; 0 before the first."""
         self._kind = topic.channel.kind
-        self._v3 = is_v3(topic)
+        self._v3 = topic.v3 is not None
         self._logged = topic.channel.logged and not self._v3
         self._since = since
         if since is not None and self._kind is not Kind.LOG and self._kind is not Kind.CANDLES and not self._logged:
@@ -148,6 +148,30 @@ class Following:
         read = read_of(self.topic, key)
         return Read(read.commands, lambda replies: self._snapshot(read.shape(replies)))
 
+    def refill(self, from_ms: int, opened_ms: int) -> Read:
+        """What Redis has since a gap that the session has closed: rows from REST are not published as pushes.
+
+        `from_ms` is when the gap began, exchange ms, `opened_ms` when it was announced, by the clock of Redis.
+        """
+        key = self.route.key
+        if self._kind is Kind.LOG:
+            return Read([("XRANGE", key, from_ms, "+")], self._replayed)
+        if self._kind is Kind.CANDLES:
+            read = read_of(self.topic, key)
+            return Read(read.commands, lambda replies: self._candles_since(from_ms, read.shape(replies)))
+        if self._kind is not Kind.STATE:
+            return Read([], lambda replies: [])
+        if not self._logged:
+            return self.read()
+        start = later_entry(self._log_entry, opened_ms - MARGIN_MS)
+        return Read(
+            [("HGETALL", key), ("XRANGE", f"{key}/log", start, "+")], lambda replies: self._state(replies, replay=True)
+        )
+
+    def _candles_since(self, from_ms: int, rows: list[Any]) -> list[Item]:
+        rows = [row for row in rows if time_of(row) >= from_ms]
+        return self._snapshot(rows) if rows else []
+
     def _start(self) -> str:
         if self._lost_ts:
             return str(self.last_ts) if self.last_ts else "-"
@@ -170,9 +194,9 @@ class Following:
         ]
         return [*self._gap([row for push in given for row in push["data"]]), *given]
 
-    def _state(self, replies: list[Any]) -> list[Item]:
+    def _state(self, replies: list[Any], replay: bool = False) -> list[Item]:
         """Rows of an account's log since, one push each; then all rows as they stand."""
-        given = list(self._from_log(replies[1])) if len(replies) > 1 else []
+        given = list(self._from_log(replies[1], replay)) if len(replies) > 1 else []
         fields = {name: row for name, row in pairs(replies[0]).items() if belongs(self.topic, name, row)}
         rows = {name: msgspec.json.decode(row) for name, row in fields.items()}
         self._shown = bool(rows)
@@ -181,9 +205,9 @@ class Following:
         replayed = [row for push in given for row in push["data"]]
         return [*self._gap([*replayed, *rows.values()]), *given, self._push(self._together(rows), snapshot=True)]
 
-    def _from_log(self, reply: Any) -> Iterator[Item]:
-        since = None if self._lost_ts else self._since
-        replayed = self._lost_ts or since is not None
+    def _from_log(self, reply: Any, replay: bool) -> Iterator[Item]:
+        since = None if self._lost_ts or replay else self._since
+        replayed = self._lost_ts or replay or since is not None
         for entry, row in _rows_of(reply):
             self._log_entry = entry
             entry_ms = int(entry.partition("-")[0])
@@ -193,7 +217,7 @@ class Following:
 
     def _snapshot(self, got: Any) -> list[Item]:
         """What `get` gives, as a push."""
-        rows = got if isinstance(got, list) else _rows_in(got) if self._kind is Kind.STATE else [got] if got else []
+        rows = got if isinstance(got, list) else [got] if got else []
         if self._kind is Kind.CANDLES and (self._lost_ts or self._since):
             start = self.last_ts if self._lost_ts else self._since.ms if self._since else 0
             rows = [row for row in rows if time_of(row) >= start]
@@ -233,7 +257,7 @@ class Following:
         """A candle whose values have names, as it stands in a push."""
         if self._v3:
             values = named.get("candle", named)
-            return {"candle": list(values.values()), "instrument_id": self.topic.text.partition(":")[2]}
+            return {"candle": list(values.values()), "instrument_id": self.topic.filter_value}
         return [named[name] for name in columns(self.topic.channel.name) if name in named]
 
     def _as_sent(self, row: Any) -> Any:
@@ -253,13 +277,13 @@ class Following:
             case "balance_and_position" if rows:
                 positions = [row for row in rows.values() if "posId" in row]
                 return [{"balData": [row for row in rows.values() if "posId" not in row], "posData": positions}]
-        return list(rows.values())
+        return sorted(rows.values(), key=time_of)
 
     def _is_own(self, row: Any) -> bool:
         if not isinstance(row, Mapping):
             return True
         if self._v3:
-            wanted = self.topic.text.partition(":")[2]
+            wanted = self.topic.filter_value
             said = [str(row[name]) for name in ("instrument_id", "currency", "underlying") if row.get(name)]
             return not wanted or not said or wanted in said
         return all(
@@ -319,12 +343,6 @@ def _rows_of(reply: Any) -> Iterator[tuple[str, Any]]:
     for entry, fields in entries(reply):
         if "data" in fields:
             yield text(entry), msgspec.json.decode(fields["data"])
-
-
-def _rows_in(got: Any) -> list[Any]:
-    if isinstance(got, Mapping) and got and all(isinstance(row, Mapping) for row in got.values()):
-        return list(got.values())
-    return [got] if got else []
 
 
 def _with_numbers(book: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,13 @@
     away        connected, every channel confirmed   reading     what comes is kept
     reading     the keys are read                    settling    their rows are given; of what comes, what they lack
     settling    the fence comes back                 listening   all that comes is given
+    listening   the session has closed a gap         settling    what fills it is read and given
     listening   connection lost, no pong in time     away        a gap is owed
     any         the session publishes in other forms away        the same
 
 The keys are read and the fence is published in one transaction: what comes before the fence on the listener's own
 connection was published before the read, what comes after it was published after. So nothing is lost between the two
-and nothing given twice, whatever it is. The pong that follows does as well, should the fence not come.
+and nothing given twice, whatever it is. The pong that follows does as well, should the first fence not come.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -80,8 +81,10 @@ class Listening:
         self.followings = [Following(one, self._data, begin) for one in _topics(topic)]
         self._fence = NamespaceKeys(settings.namespace).fence(uuid.uuid4().hex)
         self._form = ""
-        self._ever = False
+        # How many times keys were read, and whether what comes was published after the last time.
+        self._fences = self._attached_at = 0
         self._settled = False
+        self._ever = False
         self._kept: list[tuple[str, bytes]] = []
         # Which topics pushes with this arg concern, and which rows of a channel do; whether all rows do.
         self._by_arg: dict[tuple[str, bytes], list[tuple[Following, bool]]] = {}
@@ -94,6 +97,10 @@ class Listening:
         self.heard_ms = 0
         self.doubtful = False
         """Whether the session may publish in another form from now on."""
+        self.filled: dict[Following, tuple[int, int]] = {}
+        """Topics of which a gap was closed: since when, in exchange ms and by the clock of Redis."""
+        # When gaps that are open were announced, by the clock of Redis.
+        self._opened: dict[str, int] = {}
 
     # -- how the session publishes
 
@@ -150,26 +157,48 @@ class Listening:
 
     @property
     def read(self) -> Read:
-        """All keys at once, with the fence behind them; its shape takes what was read over."""
-        reads = [one.read() for one in self.followings]
+        """All keys at once; its shape takes what was read over."""
         again = self._ever or self._since is not None
         gaps = ("XRANGE", self._gaps_start(), "+") if again else ("XREVRANGE", "+", "-", "COUNT", 1)
-        commands: list[tuple[str | int, ...]] = [("TIME",), (gaps[0], self._data.gaps, *gaps[1:])]
-        for read in reads:
-            commands += read.commands
-        commands.append(("PUBLISH", self._fence, "-"))
+        beside: list[tuple[str | int, ...]] = [("TIME",), (gaps[0], self._data.gaps, *gaps[1:])]
+
+        def take_over(replies: list[Any]) -> None:
+            self._offset_ms = _redis_ms(replies[0]) - _now_ms()
+            self.ready += list(self._missed(replies[1], again))
+            self.filled.clear()
+            self._ever = self.attached = True
+            self._attached_at = self._fences
+            self.trouble = ""
+            self.alive()
+            kept, self._kept = self._kept, []
+            for channel, payload in kept:
+                self._give(channel, payload)
+
+        return self._fenced([one.read() for one in self.followings], beside, take_over)
+
+    @property
+    def refill(self) -> Read:
+        """What was put into Redis for the gaps that have been closed, and was not published as pushes."""
+        filled, self.filled = self.filled, {}
+        return self._fenced([one.refill(*since) for one, since in filled.items()], [], lambda replies: None)
+
+    def _fenced(
+        self, reads: list[Read], beside: list[tuple[str | int, ...]], then: Callable[[list[Any]], None]
+    ) -> Read:
+        """Reads of topics, others beside them, and the fence behind all."""
+        commands = [*beside, *(command for read in reads for command in read.commands)]
+        self._fences += 1
+        number = str(self._fences)
 
         def shape(replies: list[Any]) -> None:
-            self._offset_ms = _redis_ms(replies[0]) - _now_ms()
-            missed = list(self._missed(replies[1], again))
-            at = 2
+            at = len(beside)
             for read in reads:
                 self.ready += read.shape(replies[at : at + len(read.commands)])
                 at += len(read.commands)
-            self.ready += missed
-            self._take_over()
+            self._settled = False
+            then(replies)
 
-        return Read(commands, shape)
+        return Read([*commands, ("PUBLISH", self._fence, number)], shape)
 
     def _gaps_start(self) -> str:
         if not self._ever and self._since is not None:
@@ -180,15 +209,6 @@ class Listening:
         for self._gap_entry, fields in entries(reply):
             if again:
                 yield from self._gap(fields.get("data", "").encode())
-
-    def _take_over(self) -> None:
-        self._ever = self.attached = True
-        self._settled = False
-        self.trouble = ""
-        self.alive()
-        kept, self._kept = self._kept, []
-        for channel, payload in kept:
-            self._give(channel, payload)
 
     # -- what comes
 
@@ -202,6 +222,7 @@ class Listening:
         self._form = ""
         self._kept.clear()
         self._by_arg.clear()
+        self.filled.clear()
         if self._ever:
             for one in self.followings:
                 one.lost(self.heard_ms + self._offset_ms)
@@ -209,15 +230,15 @@ class Listening:
     def heard(self, channel: str, payload: bytes) -> None:
         """A message of pub/sub."""
         if channel == self._fence:
-            self._settled = True
+            self._settled = self._settled or payload == str(self._fences).encode()
         elif self.attached:
             self._give(channel, payload)
         else:
             self._kept.append((channel, payload))
 
     def settled(self) -> None:
-        """What comes now was published after the keys were read."""
-        self._settled = True
+        """What comes now was published after the keys were read over this connection."""
+        self._settled = self._settled or self._fences == self._attached_at
 
     def _give(self, channel: str, payload: bytes) -> None:
         try:
@@ -279,8 +300,17 @@ class Listening:
         if len(self._gaps) > _GAPS:
             del self._gaps[next(iter(self._gaps))]
         gap = msgspec.json.decode(payload)
-        if self._is_about(gap.get("topic")):
+        topic = str(gap.get("topic"))
+        if self._is_about(topic):
             yield gap
+            now_ms = _now_ms() + self._offset_ms
+            if gap.get("to") is None:
+                self._opened.setdefault(topic, now_ms)
+                return
+            opened_ms = self._opened.pop(topic, now_ms)
+            for one in self.followings:
+                if one.is_about(topic):
+                    self.filled[one] = (int(gap.get("from") or 0), opened_ms)
 
     def _is_about(self, topic: Any) -> bool:
         known = self._by_text.get(str(topic))
@@ -351,6 +381,8 @@ def _hear(listening: Listening) -> Talk[None]:
                     listening.heard(channel, payload)
             if listening.doubtful:
                 listening.take_form((yield Fetch(listening.form_read)))
+            if listening.filled:
+                yield Fetch(listening.refill)
             continue
         idle_s += _HEAR_S
         if not pinged and idle_s >= _PING_S:

@@ -10,15 +10,10 @@ import msgspec
 
 from okws_celery.okx.topics import Topic
 
-__all__ = ["digest_of", "field_of", "is_v3", "time_of"]
+__all__ = ["digest_of", "field_of", "time_of"]
 
 _TIMES = ("uTime", "pTime", "ts", "cTime", "timestamp")
 _V3_IDENTITY = ("order_id", "algo_id", "instrument_id", "currency", "underlying")
-
-
-def is_v3(topic: Topic) -> bool:
-    """Whether a topic, its rows and its pushes are spelled as OKEx API v3 spelled them."""
-    return "/" in topic.text.partition(":")[0]
 
 
 def time_of(row: Any) -> int:
@@ -38,7 +33,7 @@ def time_of(row: Any) -> int:
 
 def field_of(topic: Topic, row: Mapping[str, Any]) -> str:
     """The field of the channel's hash in which a row of state stands; "" if it cannot be said."""
-    if is_v3(topic):
+    if topic.v3 is not None:
         return next((str(row[name]) for name in _V3_IDENTITY if row.get(name)), "")
     values = [str(row.get(name) or "") for name in topic.channel.identity]
     return ":".join(values) if any(values) else ""

@@ -15,7 +15,7 @@ from okws_celery.keys import check_name
 from okws_celery.okx.ops import check_op
 from okws_celery.store.registry import Command, Registry, now_ms
 
-__all__ = ["GRACE_S", "carry_out", "checked_op", "give", "outcome", "topics_of"]
+__all__ = ["GRACE_S", "carry_out", "checked_op", "give", "outcome", "topics_of", "unknown"]
 
 GRACE_S = 1.0
 """How long after its deadline the sender of a command goes on listening, s: the session says then what became of it."""
@@ -48,7 +48,10 @@ def give(registry: Registry, name: str, op: Mapping[str, Any], deadline: int, co
     if not (record.options.get("credentials") or record.options.get("profile")):
         raise BadCommand(f"{op['op']}: needs a login, and the session was opened without credentials")
     command = Command("send", deadline, command_id or uuid.uuid4().hex, request=dict(op))
-    registry.send_once(name, command)
+    try:
+        registry.send_once(name, command)
+    except StoreError as problem:
+        raise unknown(command, str(problem)) from problem
     return command
 
 
@@ -56,17 +59,27 @@ def outcome(registry: Registry, name: str, command: Command, said: Answer | None
     """What the sender is told, given the session's answer, or None if none came before the deadline and GRACE_S."""
     if said is not None:
         return said
-    op = command.request["op"]
-    if registry.withdraw(name, command):
+    try:
+        withdrawn = registry.withdraw(name, command)
+    except StoreError as problem:
+        raise unknown(command, str(problem)) from problem
+    if withdrawn:
+        op = command.request["op"]
         raise NoWorker(f"{op}: not sent, nobody holds session {name!r}; it will not be carried out")
-    raise UnknownOutcome(
-        f"{op}: session {name!r} did not say what became of it: unknown outcome; "
-        "look at the order itself before it is sent again"
-    )
+    raise unknown(command, f"session {name!r} did not say what became of it")
+
+
+def unknown(command: Command, why: str) -> UnknownOutcome:
+    """What the sender is told who cannot be told more."""
+    op = command.request["op"]
+    return UnknownOutcome(f"{op}: {why}: unknown outcome; look at the order itself before it is sent again")
 
 
 def carry_out(registry: Registry, name: str, op: Mapping[str, Any], deadline: int, command_id: str = "") -> Answer:
     """All of it, blocking until the outcome is known or the deadline has passed."""
     command = give(registry, name, op, deadline, command_id)
-    said = registry.wait_reply(name, command.id, (deadline - now_ms()) / 1000 + GRACE_S)
+    try:
+        said = registry.wait_reply(name, command.id, (deadline - now_ms()) / 1000 + GRACE_S)
+    except StoreError as problem:
+        raise unknown(command, str(problem)) from problem
     return outcome(registry, name, command, said)

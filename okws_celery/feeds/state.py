@@ -24,7 +24,7 @@ from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
 
-__all__ = ["ACCOUNT_FIELD", "StateFeed", "belongs", "read"]
+__all__ = ["ACCOUNT_FIELD", "StateFeed", "read"]
 
 _REMEMBERED = 5_000  # rows that ended
 _ENDLESS = frozenset({"deposit-info", "withdrawal-info", "economic-calendar", "adl-warning", "estimated-price"})

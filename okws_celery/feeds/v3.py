@@ -10,6 +10,7 @@ a candle that has closed is `{"candle": {...}, "timestamp": ISO}`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +31,7 @@ from okws_celery.store.batch import Batch
 __all__ = ["V3BookFeed", "V3CandleFeed", "V3LatestFeed", "V3LogFeed", "message", "read_candles"]
 
 _ACTIONS = {"snapshot": b"partial", "partial": b"partial", "update": b"update"}
+_REMEMBERED = 100  # rows
 _cells = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -48,7 +50,8 @@ class V3LatestFeed(LatestFeed):
         self._spelling = cast(RowSpelling, self._v3.spelling)
         self._arg = route.topic.arg
         self._beside: dict[Arg, bytes] = {}
-        self._more: dict[str, bytes] = {}
+        self._more: dict[str, str] = {}
+        self._memory: dict[bytes, bytes] = {}
 
     def spoken(self, push: Push) -> bytes:
         """See route.Translated."""
@@ -75,15 +78,13 @@ class V3LatestFeed(LatestFeed):
     def _take_beside(self, batch: Batch, arg: Arg, row: bytes) -> None:
         (amount,) = _read_open_interest(row)
         self._beside[arg] = row
-        self._more["open_interest"] = msgspec.json.encode(amount)
+        self._more["open_interest"] = amount
+        self._memory.clear()
         if self._row:
             batch.mark(self)
 
     def _spelled(self, row: bytes) -> bytes:
-        try:
-            return self._spelling(row, self._more)
-        except ValueError as problem:
-            raise BadPush(f"{self._v3.name}: {problem}") from None
+        return _remembered(self._memory, row, self._spelling, self._more)
 
 
 class V3CandleFeed(CandleFeed):
@@ -133,6 +134,7 @@ class V3LogFeed(LogFeed):
         super().__init__(route)
         self._v3 = _channel(route)
         self._spelling = cast(RowSpelling, self._v3.spelling)
+        self._memory: dict[bytes, bytes] = {}
 
     def spoken(self, push: Push) -> bytes:
         """See route.Translated."""
@@ -149,10 +151,7 @@ class V3LogFeed(LogFeed):
         return Row(row, f"{inst_id}/{trade_id}/", trade_id, ms_of_iso(when), inst_id, row)
 
     def _spelled(self, row: bytes) -> bytes:
-        try:
-            return self._spelling(row)
-        except ValueError as problem:
-            raise BadPush(f"{self._v3.name}: {problem}") from None
+        return _remembered(self._memory, row, self._spelling)
 
 
 class V3BookFeed(BookFeed):
@@ -203,6 +202,21 @@ def read_candles(key: str, channel: V3Channel, n: int | None = None) -> Read:
         return [dict(zip(columns, row, strict=False)) for row in rows]
 
     return Read([("ZRANGE", key, -n if n else 0, -1)], shape)
+
+
+def _remembered(
+    memory: dict[bytes, bytes], row: bytes, spelling: RowSpelling, more: Mapping[str, str] | None = None
+) -> bytes:
+    """A row spelled: what a push brings is stored and published, as a row and as a push, and spelled once."""
+    spelled = memory.get(row)
+    if spelled is None:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        try:
+            spelled = memory[row] = spelling(row, more)
+        except ValueError as problem:
+            raise BadPush(f"row {row[:80]!r}: {problem}") from None
+    return spelled
 
 
 def _channel(route: Route) -> V3Channel:

@@ -85,7 +85,7 @@ _ROWS: list[tuple[Any, ...]] = [
     ("mark-price",            "public",   "-",     "instId",            "",                     "latest",    "instId", 15),
     ("index-tickers",         "public",   "-",     "instId",            "",                     "latest",    "instId", 65),
     ("liquidation-orders",    "public",   "-",     "instType",          "",                     "log",       ""),
-    ("adl-warning",           "public",   "-",     "instType",          "instFamily",           "state",     "instFamily"),
+    ("adl-warning",           "public",   "-",     "instType",          "instFamily",           "state",     "instType instFamily"),
     ("instruments",           "public",   "-",     "instType",          "",                     "state",     "instId"),
     ("event-contract-markets", "public",  "-",     "instType",          "",                     "state",     "instId"),
     ("status",                "public",   "-",     "",                  "",                     "latest",    ""),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from okws_celery.errors import BadCommand
@@ -45,9 +46,9 @@ _VALUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ACCEPTED = "'spot/ticker:ETH-USDT', 'swap/candle60s:BTC-USD-SWAP' or 'futures/instruments' is accepted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class V3Channel:
-    """One line of the table."""
+    """One line of the table. Each is there once, so that it is equal to itself alone."""
 
     name: str
     filter: str
@@ -57,7 +58,7 @@ class V3Channel:
     login_arg: Mapping[str, str] | None = None
     """The first argument for sessions that are logged in, where that is another one."""
 
-    @property
+    @cached_property
     def channel(self) -> Channel:
         """As one of the catalogue: everything but name and identity is that of its v5 channel."""
         v5 = CATALOGUE[self.args[0]["channel"]]

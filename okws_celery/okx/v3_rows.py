@@ -5,7 +5,7 @@ Strings stay the exchange's own strings. What v5 does not say is "".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -48,39 +48,51 @@ class RowSpelling:
     `extra` are v3 fields whose values come from elsewhere, given with each call.
     """
 
-    __slots__ = ("_decode", "_plan", "extra")
+    __slots__ = ("_decode", "_decode_any", "_plan", "_row", "extra", "names")
 
     def __init__(self, plan: str, extra: Sequence[str] = ()) -> None:
         self.extra = tuple(extra)
-        # (text up to the value, position of the value in what is decoded or -1, whether it is a time)
-        self._plan: list[tuple[bytes, int, bool]] = []
+        self.names = [token.partition("@" if "@" in token else "=")[0] for token in plan.split()] + list(extra)
+        """The v3 fields, in their order."""
+        # Of each field: the position of its value in what is decoded, -1 for none, and whether it is a time.
+        self._plan: list[tuple[int, bool]] = []
         sources: list[str] = []
         for token in plan.split():
-            is_time = "@" in token
-            name, mark, source = token.partition("@" if is_time else "=")
+            name, mark, source = token.partition("@" if "@" in token else "=")
             source = source if mark else name
             if source and source not in sources:
                 sources.append(source)
-            at = sources.index(source) if source else -1
-            self._plan.append((f'"{name}":'.encode(), at, is_time))
-        fields = [(f"f{at}", msgspec.Raw, msgspec.Raw(_EMPTY)) for at in range(len(sources))]
-        rename = {f"f{at}": source for at, source in enumerate(sources)}
-        self._decode = msgspec.json.Decoder(msgspec.defstruct("Row", fields, rename=rename)).decode
+            self._plan.append((sources.index(source) if source else -1, "@" in token))
+        self._decode = _decoder(sources, str, "")
+        self._decode_any = _decoder(sources, msgspec.Raw, msgspec.Raw(_EMPTY))
+        self._row = _struct(self.names, str, "")
 
-    def __call__(self, row: bytes, more: Mapping[str, bytes] | None = None) -> bytes:
-        """The v3 object; `more` has JSON values of `extra`. ValueError if the row is no object."""
-        values = [_text(bytes(raw)) for raw in msgspec.structs.astuple(self._decode(row))]
-        parts = [
-            name + (_EMPTY if at < 0 else _time(values[at]) if is_time else values[at])
-            for name, at, is_time in self._plan
-        ]
-        parts += [f'"{name}":'.encode() + ((more or {}).get(name) or _EMPTY) for name in self.extra]
-        return b"{" + b",".join(parts) + b"}"
+    def __call__(self, row: bytes, more: Mapping[str, str] | None = None) -> bytes:
+        """The v3 object; `more` has values of `extra`. ValueError if the row is no object."""
+        try:
+            values = msgspec.structs.astuple(self._decode(row))
+        except msgspec.ValidationError:
+            values = tuple(_as_text(bytes(raw)) for raw in msgspec.structs.astuple(self._decode_any(row)))
+        said = [("" if at < 0 else iso(values[at]) if is_time else values[at]) for at, is_time in self._plan]
+        if self.extra:
+            said += [(more or {}).get(name, "") for name in self.extra]
+        return msgspec.json.encode(self._row(*said))
 
-    @property
-    def names(self) -> list[str]:
-        """The v3 fields, in their order."""
-        return [name[1:-2].decode() for name, _, _ in self._plan] + list(self.extra)
+
+def _struct(names: Sequence[str], kind: Any, default: Any) -> Any:
+    fields = [(f"f{at}", kind, default) for at in range(len(names))]
+    return msgspec.defstruct("Row", fields, rename={f"f{at}": name for at, name in enumerate(names)})
+
+
+def _decoder(names: Sequence[str], kind: Any, default: Any) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(_struct(names, kind, default)).decode
+
+
+def _as_text(raw: bytes) -> str:
+    """What should have been a string: a number as it stands, null as nothing."""
+    if raw[:1] == b'"':
+        return msgspec.json.decode(raw, type=str)
+    return "" if raw == b"null" else raw.decode()
 
 
 def _text(raw: bytes) -> bytes:

@@ -7,35 +7,38 @@ account is refused, the name is served by `books`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from okws_celery.okx.topics import Topic, parse_topic
+from okws_celery.okx.topics import Arg, Topic, parse_topic
 from okws_celery.session.board import Board, Entry
 
 __all__ = ["better", "in_the_way", "usual"]
 
+_BETTER = "books-l2-tbt"
 _ENDED_BY_BETTER = ("books", "books50-l2-tbt")
 
 
 def better(topic: Topic, board: Board) -> Topic:
     """A topic as a session with a login subscribes it."""
-    wished = topic.logged_in()
-    if wished is not topic and any(_wants_smaller(entry.topic, wished) for entry in board):
+    if topic.v3 is None or topic.v3.login_arg is None:
         return topic
-    return wished
+    inst_id = topic.filter_value
+    return topic if any(board.uses(_arg(channel, inst_id)) for channel in _ENDED_BY_BETTER) else topic.logged_in()
 
 
-def in_the_way(topic: Topic, board: Board) -> Iterable[Entry]:
+def in_the_way(topic: Topic, board: Board) -> list[Entry]:
     """The topics that have to do with less because this one is subscribed."""
-    return [entry for entry in board if usual(entry.topic) is not entry.topic and _wants_smaller(topic, entry.topic)]
+    arg = topic.v5.arg_object
+    if arg["channel"] not in _ENDED_BY_BETTER:
+        return []
+    return [entry for entry in board.of_arg(_arg(_BETTER, arg["instId"])) if entry.topic.v3 is not None]
 
 
 def usual(topic: Topic) -> Topic:
     """A topic as a session without a login subscribes it; itself if that makes no difference."""
+    if topic.v3 is None or topic.v3.login_arg is None:
+        return topic
     plain = parse_topic(topic.text, stored=True)
     return topic if plain.arg == topic.arg else plain
 
 
-def _wants_smaller(topic: Topic, than: Topic) -> bool:
-    arg = topic.v5.arg_object
-    return arg["channel"] in _ENDED_BY_BETTER and arg.get("instId") == than.v5.arg_object.get("instId")
+def _arg(channel: str, inst_id: str) -> Arg:
+    return (("channel", channel), ("instId", inst_id))

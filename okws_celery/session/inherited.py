@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -58,9 +58,9 @@ class Inherited:
         seen = seen or (since if topic.v5.channel.name in ("orders", "orders-algo") else 0)
         return seen, gap if seen else None
 
-    def forget_left(self, batch: Batch, wanted: Collection[str]) -> None:
-        """Take the topics off the lists that were left while nobody held the session."""
-        for text in self._listed - set(wanted):
+    def forget_all_but(self, wanted: Iterable[str], batch: Batch) -> None:
+        """Strike topics off the list that were left while nobody held the session."""
+        for text in sorted(self._listed.difference(wanted)):
             batch.write("HDEL", self._data.topics, text)
             batch.write("HDEL", self._data.seen, text)
         self._listed.clear()

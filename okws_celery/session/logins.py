@@ -55,8 +55,6 @@ class Logins:
         clock: Clock,
         owner: Owner,
     ) -> None:
-        self.possible = credentials is not None
-        """There are credentials."""
         self._name = name
         self._credentials = credentials
         self._rest = rest

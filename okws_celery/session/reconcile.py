@@ -179,8 +179,9 @@ def _look_into_history(get: Get, ended: Mapping[str, Row], found: _Found) -> Non
 def _merge(batch: Batch, feed: StateFeed, found: _Found) -> None:
     """Each execution that the log lacks, and each order that has changed, in the order of their times."""
     missed: dict[str, list[Row]] = {}
-    # REST gives the newest first, also of one ms, and sorting keeps the order of equals.
-    for fill in sorted(reversed(found.fills), key=time_of):  # noqa: C414
+    oldest_first = found.fills[::-1]
+    oldest_first.sort(key=time_of)  # those of one ms stay as they are
+    for fill in oldest_first:
         ord_id = ord_id_of(fill)
         if not feed.ledger.has_trade(ord_id, str(fill.get("tradeId"))):
             missed.setdefault(ord_id, []).append(fill)

@@ -92,7 +92,8 @@ class RestClient:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._pool.clear()
+        if "_pool" in self.__dict__:  # it is made with the first request, and that may have failed
+            self._pool.clear()
 
     def _once(self, request: RestRequest, who: Credentials | None) -> list[bytes]:
         self._wait_for_turn(request)

@@ -48,7 +48,9 @@ class Sender:
         batch: Batch,
         mailbox: Mailbox,
         clock: Clock,
+        listed: Callable[[], str],
     ) -> None:
+        """`listed` names the key that has instruments by their instId, "" while no topic keeps one up to date."""
         self._name = name
         self._may_trade = may_trade
         self._rest = rest
@@ -56,6 +58,7 @@ class Sender:
         self._batch = batch
         self._mailbox = mailbox
         self._clock = clock
+        self._listed = listed
         self._ops = Ops()
         self._looked_up: set[str] = set()
         self._tried_at = -_MEASURE_AGAIN_S
@@ -144,16 +147,36 @@ class Sender:
     def _look_up(self) -> None:
         for inst_id in self._ops.nameless() - self._looked_up:
             self._looked_up.add(inst_id)
-            self._mailbox.run(partial(self._found, inst_id), f"okws-instrument-{self._name}")
+            key = self._listed()
+            if key:
+                self._batch.ask(partial(self._read, inst_id), "HGET", key, inst_id)
+            else:
+                self._ask_rest(inst_id)
+
+    def _read(self, inst_id: str, row: Any) -> None:
+        """What the session's own topic says of an instrument; where it says nothing, REST is asked."""
+        code = _code(inst_id, [row]) if isinstance(row, bytes) else None
+        if code is None:
+            self._ask_rest(inst_id)
+        else:
+            self._known(inst_id, code)
+
+    def _ask_rest(self, inst_id: str) -> None:
+        self._mailbox.run(partial(self._found, inst_id), f"okws-instrument-{self._name}")
 
     def _found(self, inst_id: str) -> Callable[[], None]:
         """On a helper thread: ask OKX for an instIdCode."""
         try:
             code = _code(inst_id, self._rest.get(code_request(inst_id)))
+            if code is None:
+                raise RestError("OKX has none for it (yet)")
         except RestError as problem:
             said, reason = problem.code, str(problem)
-            return lambda: self._not_found(inst_id, said, reason)
-        return lambda: self._known(inst_id, code)
+        except Exception as problem:  # each proxy and TLS library has errors of its own
+            said, reason = 0, f"REST: {type(problem).__name__}"
+        else:
+            return partial(self._known, inst_id, code)
+        return partial(self._not_found, inst_id, said, reason)
 
     def _measure_if_due(self) -> None:
         measured_at = self._rest.measured_at
@@ -187,10 +210,13 @@ class Sender:
             self._tell(verdict)
 
 
-def _code(inst_id: str, rows: list[bytes]) -> int:
+def _code(inst_id: str, rows: list[bytes]) -> int | None:
     for row in rows:
-        found: Any = msgspec.json.decode(row)
+        try:
+            found: Any = msgspec.json.decode(row)
+        except (ValueError, RecursionError):
+            continue
         code = found.get("instIdCode") if isinstance(found, dict) and found.get("instId") == inst_id else None
-        if isinstance(code, int):
+        if isinstance(code, int) and not isinstance(code, bool):
             return code
-    raise RestError("OKX has none for it (yet)")
+    return None

@@ -116,7 +116,14 @@ class Session:
         endpoints = settings.endpoints(options)
         rest = RestClient(registry, endpoints, plan.credentials, proxy=proxy, ca_file=settings.ca_file)
         self._sender = Sender(
-            plan.name, plan.credentials is not None, rest, self._waiters, self._batch, self._mailbox, self._clock
+            name=plan.name,
+            may_trade=plan.credentials is not None,
+            rest=rest,
+            waiters=self._waiters,
+            batch=self._batch,
+            mailbox=self._mailbox,
+            clock=self._clock,
+            listed=self._listed,
         )
         self._exchange = Exchange(
             name=plan.name,
@@ -344,7 +351,7 @@ class Session:
         for text in topics:
             if self._board.get(text) is None:
                 self._join(text)
-        self._inherited.forget_left(self._batch, topics)
+        self._inherited.forget_all_but(topics, self._batch)
 
     def _join(self, text: str) -> None:
         try:
@@ -362,6 +369,10 @@ class Session:
         said = answer(NO_SESSION, f"{text}: unsubscribed before it was live")
         self._waiters.settle(self._batch, text, "subscribe", said)
         self._exchange.leave(entry.topic)
+
+    def _listed(self) -> str:
+        kept = any(entry.state == "live" and entry.topic.text.startswith("instruments:") for entry in self._board)
+        return self._data.of("instruments") if kept else ""
 
     def _command(self, command: Command) -> None:
         match command.op:

@@ -88,7 +88,7 @@ def _filled_in(exchange: Exchange, asked: Mapping[str, Any]) -> dict[str, Any]:
         "side": side,
         "ordType": "limit",
         "sz": plain(size_of(one, lots)),
-        "px": plain(price_of(one, exchange.source.engine(one.inst_id).mark * away // 100)),
+        "px": plain(price_of(one, exchange.prices.engine(one).mark * away // 100)),
         **asked,
     }
 
@@ -117,11 +117,11 @@ def _push(exchange: Exchange, account: Account, given: Mapping[str, Any]) -> lis
 
 def _account(exchange: Exchange, api_key: object) -> Account:
     known = {account.key.api_key: account for account in exchange.accounts}
-    if api_key == "":
+    if api_key == "" and known:
         return next(iter(known.values()))
     account = known.get(str(api_key))
     if account is None:
-        raise BadCommand(f"account {api_key!r}: {', '.join(known)} are accepted")
+        raise BadCommand(f"account {api_key!r}: {', '.join(known) or 'none'} are accepted")
     return account
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 from okws_celery.errors import BadCommand
@@ -14,7 +16,16 @@ from okws_celery.simulator.trading.ledger import Ledger
 from okws_celery.simulator.trading.prices import Prices
 from okws_celery.simulator.trading.trader import Habits, Trader
 
-__all__ = ["DEFAULT_KEY", "DEMO_KEY", "Account", "AccountSetup", "Accounts", "parse_account", "parse_key"]
+__all__ = [
+    "DEFAULT_KEY",
+    "DEMO_KEY",
+    "Account",
+    "AccountSetup",
+    "Accounts",
+    "parse_account",
+    "parse_accounts",
+    "parse_key",
+]
 
 DEFAULT_KEY = Credentials("demo", "demo-secret", "demo-pass")
 DEMO_KEY = Credentials("paper", "paper-secret", "paper-pass")
@@ -128,6 +139,19 @@ def parse_account(given: object) -> AccountSetup:
         late_close=bool(given.get("lateClose")),
         page_rows=_whole(given, "pageRows", 20, range(1, 1001)),
     )
+
+
+def parse_accounts(file: str) -> list[AccountSetup]:
+    """The accounts of a JSON file: a list of what `parse_account` takes. BadCommand says what is wrong with it."""
+    try:
+        given = json.loads(Path(file).read_text())
+    except OSError as problem:
+        raise BadCommand(f"accounts: {file!r} cannot be read: {problem.strerror}") from None
+    except ValueError:
+        raise BadCommand(f"accounts: {file!r} is not JSON") from None
+    if not isinstance(given, list) or not given:
+        raise BadCommand(f"accounts: {file!r}: a list of accounts is accepted")
+    return [parse_account(one) for one in given]
 
 
 def _whole(given: Mapping[str, Any], name: str, default: int, accepted: range) -> int:

@@ -13,7 +13,8 @@ import sys
 from typing import Any
 
 from okws_celery.errors import BadCommand, OkwsError
-from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, parse_key
+from okws_celery.okx.login import Credentials
+from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, AccountSetup, parse_accounts, parse_key
 from okws_celery.simulator.control_command import add_actions, run_action
 from okws_celery.simulator.load_plan import LoadPlan, parse_mix, parse_plan
 from okws_celery.simulator.needs import needed
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY:SECRET:PASSPHRASE",
         action="append",
         help="an account; may be given again (demo:demo-secret:demo-pass)",
+    )
+    parser.add_argument(
+        "--accounts", metavar="FILE", default="", help="accounts as a JSON list: keys, balances, vip, ..."
     )
     parser.add_argument("--demo", action="store_true", help="be the demo environment: other keys, other codes")
     parser.add_argument(
@@ -100,7 +104,7 @@ async def _serve(given: argparse.Namespace) -> int:
         loop=given.loop,
         load=_plan(given),
         speed=given.speed,
-        api_keys=tuple(parse_key(text) for text in given.api_key) if given.api_key else (DEFAULT_KEY,),
+        api_keys=_accounts(given),
         demo_keys=tuple(parse_key(text) for text in given.demo_key) if given.demo_key else (DEMO_KEY,),
         demo=given.demo,
         checksums=given.checksums,
@@ -120,6 +124,13 @@ async def _serve(given: argparse.Namespace) -> int:
     await end.wait()
     await server.stop()
     return 0
+
+
+def _accounts(given: argparse.Namespace) -> tuple[Credentials | AccountSetup, ...]:
+    """The accounts of a file and those of keys alone; the default one if there are none."""
+    keys = [parse_key(text) for text in given.api_key or ()]
+    setups = parse_accounts(given.accounts) if given.accounts else []
+    return (*setups, *keys) or (DEFAULT_KEY,)
 
 
 def _plan(given: argparse.Namespace) -> LoadPlan | None:

@@ -1,4 +1,4 @@
-"""`okws simulator fault | faults | state | load`: what a simulator that runs elsewhere should do, and how it is.
+"""`okws simulator fault | faults | state | load | account`: what a simulator elsewhere should do, and how it is.
 
 They speak to its control API (`control`) and need nothing but the standard library.
 """
@@ -11,6 +11,7 @@ import ssl
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlencode
 
 from okws_celery.errors import BadCommand, OkwsError
 from okws_celery.simulator.faults import FAULTS, MEANINGS
@@ -30,8 +31,11 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     fault.add_argument("parameters", nargs="*", metavar="parameter=value")
     load = actions.add_parser("load", help="look at a simulator in load mode, or change it: load burst=1000000")
     load.add_argument("parameters", nargs="*", metavar="parameter=value", help="rate=, mix=channel=share,... or burst=")
+    account = actions.add_parser("account", help="an account from the exchange's side: account place side=sell sz=0.1")
+    account.add_argument("deed", choices=("show", "place", "fill", "cancel"))
+    account.add_argument("parameters", nargs="*", metavar="parameter=value", help="of an order; or ordId=, sz=, px=")
     state = actions.add_parser("state", help="connections, subscriptions, logins and faults of a running simulator")
-    for one in (fault, load, state):
+    for one in (fault, load, account, state):
         one.add_argument("--at", metavar="URL", default="http://127.0.0.1:8080", help="its REST URL (%(default)s)")
         one.add_argument("--ca-file", metavar="PEM", default="", help="trust this certificate, too")
     actions.add_parser("faults", help="list all faults with their parameters")
@@ -52,10 +56,25 @@ def run_action(given: argparse.Namespace) -> int:
         if "mix" in body:
             body["mix"] = parse_mix(body["mix"])
         said = _call(given, "/control/load", body or None)
+    elif given.action == "account":
+        said = _account(given)
     else:
         said = _call(given, "/control/state", None)
     print(json.dumps(said, indent=None if given.action == "fault" else 2))
     return 0
+
+
+def _account(given: argparse.Namespace) -> Any:
+    said = dict.fromkeys(("account", "times"), "") | _parameters(given.parameters, {})
+    body: dict[str, Any] = {"account": said.pop("account")}
+    times = said.pop("times")
+    if given.deed == "show":
+        return _call(given, "/control/account?" + urlencode(body), None)
+    if given.deed == "place":
+        body |= {"place": said, **({"times": int(times)} if times.isdecimal() else {"times": times} if times else {})}
+    else:
+        body |= {given.deed: said.pop("ordId", ""), **said}
+    return _call(given, "/control/account", body)
 
 
 def _parameters(pairs: list[str], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The part of the control API that bears on the market: what comes seldom comes at once.
 
-POST /control/ask     {"channel": NAME}   the channel speaks to all who listen to it, if it is one that speaks seldom
-POST /control/reset   {"instId": ID}      the sequence numbers of an instrument begin anew (PROTOCOL 6.3)
+POST /control/ask   {"channel": NAME}   the channel speaks to all who listen to it, if it is one that speaks seldom
 """
 
 from __future__ import annotations
@@ -25,15 +24,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
             return _wrong(f"channel {channel!r}: a channel that speaks seldom is accepted, such as liquidation-orders")
         return web.json_response({"met": exchange.source.ask(channel)})
 
-    async def reset(request: web.Request) -> web.Response:
-        inst_id = await _value(request, "instId")
-        try:
-            exchange.source.engine(inst_id).reset_numbers()
-        except KeyError:
-            return _wrong(f"instId {inst_id!r}: an instrument or a spread is accepted")
-        return web.json_response({"met": 1})
-
-    return [web.post("/control/ask", ask), web.post("/control/reset", reset)]
+    return [web.post("/control/ask", ask)]
 
 
 async def _value(request: web.Request, name: str) -> str:

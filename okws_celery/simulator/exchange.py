@@ -32,8 +32,9 @@ from okws_celery.simulator.replay import Players
 from okws_celery.simulator.source import Clock, MarketSource
 from okws_celery.simulator.standing import StandingFaults
 from okws_celery.simulator.trading.algo_floor import AlgoFloor
-from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.floor import Floor
 from okws_celery.simulator.trading.limits import TradingLimits
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.operations import Desk
 from okws_celery.simulator.trading.trader import Trader
 from okws_celery.simulator.trouble import Trouble
@@ -133,8 +134,8 @@ class Exchange:
                 name: replace(like, inst_id=name, base=name.partition("-")[0], code=like.code + number)
                 for number, name in enumerate(self.load.names, 90_000)
             }
-        prices = MarketPrices(self.source)
-        self.accounts = Accounts(options.api_keys, prices, self.clock.now_ms(), options.demo_keys)
+        self.prices = MarketPrices(self.source)
+        self.accounts = Accounts(options.api_keys, self.prices, self.clock.now_ms(), options.demo_keys)
         self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
         self.requests: list[Received] = []
@@ -149,7 +150,7 @@ class Exchange:
         self._venue = ChangingVenue(self.recording or self.load or Listing(self.source.market))
         self.distribution = Distribution(self._venue, self.faults)
         upheaval = Upheaval(
-            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source
+            self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source, self.floor
         )
         self.trouble = Trouble(self.connections, self.faults, upheaval)
         self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)

@@ -152,7 +152,7 @@ def parse_fault(given: Mapping[str, Any]) -> Fault:
         name=str(name),
         path=path,
         conn=str(options.pop("conn", "")),
-        arg=None if arg in (None, "") else arg_of(arg),
+        arg=None if arg in (None, "") else (("channel", str(arg)),) if path == "v3" else arg_of(arg),
         channel=str(options.pop("channel", "")),
         options=options,
     )

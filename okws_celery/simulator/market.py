@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 from okws_celery.simulator.bars import HOUR_MS
 from okws_celery.simulator.book import OrderBook, Side
@@ -297,6 +298,11 @@ class Market:
             one = self.instruments.get(inst_id) or self.spreads[inst_id]
             engine = self.engines[inst_id] = Engine(one, self._walks[one.base], self._seed, now_ms)
         return engine
+
+    def rename(self, inst_id: str, to: str, now_ms: int) -> None:
+        """Let an instrument be known by another name, too; it goes on as it was."""
+        engine = self.engines[to] = self.engine(inst_id, now_ms)
+        engine.one = replace(engine.one, inst_id=to)
 
     def index_engine(self, inst_id: str, now_ms: int) -> IndexEngine:
         """The engine of an index, awake. KeyError if there is none."""

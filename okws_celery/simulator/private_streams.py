@@ -84,11 +84,12 @@ def moved_news(
     keys: Iterable[PositionKey],
     trades: Iterable[tuple[str, str]],
     now_ms: int,
+    event: str,
 ) -> str:
-    """The push of `balance_and_position` after fills: only what changed."""
+    """The push of `balance_and_position` after an event such as `filled`: only what changed."""
     balances = [balance_row(account.trader, ccy) for ccy in currencies]
     positions = [moved_row(account.trader.positions[key]) for key in keys]
-    return _moved(arg, account, now_ms, "filled", balances, positions, trades)
+    return _moved(arg, account, now_ms, event, balances, positions, trades)
 
 
 def _moved(

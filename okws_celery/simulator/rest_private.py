@@ -13,6 +13,7 @@ from okws_celery.simulator import rest_account, rest_algos, rest_trading
 from okws_celery.simulator.accounts import Account
 from okws_celery.simulator.exchange import Exchange
 from okws_celery.simulator.instruments import instrument_object
+from okws_celery.simulator.rest_call import Limiter
 from okws_celery.simulator.rest_signing import Unsigned, signed_by
 from okws_celery.simulator.trading.operations import check_exp_time
 from okws_celery.simulator.trading.refusals import Refused
@@ -21,13 +22,41 @@ from okws_celery.simulator.trading.trader import Trader
 __all__ = ["routes"]
 
 _MOST_ITEMS = 20
+_LIMITS = {
+    "trade/order-algo": 20,
+    "trade/cancel-algos": 20,
+    "trade/amend-algos": 20,
+    "trade/orders-pending": 60,
+    "trade/orders-history": 40,
+    "trade/orders-history-archive": 20,
+    "trade/orders-algo-pending": 20,
+    "trade/orders-algo-history": 20,
+    "trade/fills": 60,
+    "trade/fills-history": 10,
+    "account/balance": 10,
+    "account/positions": 10,
+    "account/positions-history": 10,
+    "account/config": 5,
+    "account/instruments": 20,
+    "account/leverage-info": 20,
+    "account/set-leverage": 40,
+    "account/set-position-mode": 5,
+    "account/set-account-level": 5,
+    "account/trade-fee": 5,
+    "account/max-size": 20,
+    "account/max-avail-size": 20,
+    "asset/currencies": 12,
+    "asset/balances": 12,
+}
+"""Calls of one user in two seconds; those of orders are counted with the orders of WebSocket (PROTOCOL 7 and 8)."""
 _TEXTS = {"1": "All operations failed", "2": "Bulk operation partially succeeded."}
 
 
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
-    found = [web.get(f"/api/v5/{path}", _handler(exchange, call)) for path, call in _GET.items()]
-    return found + [web.post(f"/api/v5/{path}", _handler(exchange, call)) for path, call in _POST.items()]
+    limiter = Limiter() if exchange.options.limits else None
+    found = [web.get(f"/api/v5/{path}", _handler(exchange, call, limiter)) for path, call in _GET.items()]
+    return found + [web.post(f"/api/v5/{path}", _handler(exchange, call, limiter)) for path, call in _POST.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +104,9 @@ _Answer = tuple[str, list[Any]]
 _Call = Callable[[_Asked], _Answer]
 
 
-def _handler(exchange: Exchange, call: _Call) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(
+    exchange: Exchange, call: _Call, limiter: Limiter | None
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         text, now_s = await request.text(), exchange.wall_s()
         try:
@@ -87,6 +118,10 @@ def _handler(exchange: Exchange, call: _Call) -> Callable[[web.Request], Awaitab
                 text,
                 now_s,
             )
+            most = _LIMITS.get(request.path.removeprefix("/api/v5/"), 0)
+            who = (request.method, request.path, account.uid)
+            if most and limiter is not None and not limiter.admits(who, most):
+                raise Refused(50011)
             exp_time = request.headers.get("expTime", "")
             code, data = call(_Asked(exchange, account, dict(request.query), _parsed(text), exp_time, now_s))
         except Unsigned as problem:

@@ -304,10 +304,6 @@ class Simulator:
         """
         return self._call(lambda: self._exchange.source.ask(channel))
 
-    def reset_numbers(self, inst_id: str) -> None:
-        """Let the sequence numbers of an instrument begin anew, as OKX may after a maintenance (PROTOCOL 6.3)."""
-        self._call(lambda: self._exchange.source.engine(inst_id).reset_numbers())
-
     def stop_listening(self) -> None:
         """Refuse new connections from now on; live ones stay."""
         self._wait(self._server.listen(False))

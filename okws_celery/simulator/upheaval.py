@@ -13,6 +13,7 @@ from okws_celery.simulator.distribution import Distribution
 from okws_celery.simulator.instrument import Instrument, instrument_object
 from okws_celery.simulator.renaming import OUTLIVES_RENAME, ChangingVenue
 from okws_celery.simulator.source import MarketSource
+from okws_celery.simulator.trading.floor import Floor
 
 __all__ = ["Upheaval"]
 
@@ -28,6 +29,7 @@ class Upheaval:
         distribution: Distribution,
         instruments: dict[str, Instrument],
         source: MarketSource,
+        floor: Floor,
     ) -> None:
         self._connections = connections
         self._accounts = accounts
@@ -35,6 +37,7 @@ class Upheaval:
         self._distribution = distribution
         self._instruments = instruments
         self._source = source
+        self._floor = floor
 
     def change_key(self, api_key: str, *, deleted: bool) -> int:
         """Close with 4007 all who are logged in with a key, every key if none is given; gives their number."""
@@ -49,8 +52,9 @@ class Upheaval:
         return met
 
     def deliver(self, inst_id: str) -> int:
-        """An instrument expires: `instruments` says so, and nothing more comes of it."""
+        """An instrument expires: `instruments` says so, orders and positions end, and nothing more comes of it."""
         expired = self._instrument(inst_id)
+        self._floor.deliver(expired, [account.trader for account in self._accounts])
         del self._instruments[inst_id]
         self._venue.expire(inst_id)
         self._tell(expired, "expired")
@@ -63,6 +67,7 @@ class Upheaval:
             raise BadCommand(f"fault 'rename': to {to!r} is an instrument already")
         del self._instruments[inst_id]
         renamed = self._instruments[to] = replace(one, inst_id=to)
+        self._source.market.rename(inst_id, to, self._source.clock.now_ms())
         self._venue.rename(inst_id, to)
         self._tell(one, "expired")
         self._tell(renamed, "live")

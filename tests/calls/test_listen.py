@@ -223,6 +223,124 @@ class TestEvents:
             assert [item.get("op") for item in take(listener, 4)] == [None, "GAP", "STALE", "DISCONNECTED"]
 
 
+class TestFilled:
+    """What REST brings for a gap is put into Redis and not published as pushes: listeners are given it all the same."""
+
+    @pytest.mark.parametrize("publish", ["both", "pushes", "rows"])
+    def test_trades(self, redis_url: str, client: Client, publish: str) -> None:
+        """Each trade once, those from REST with the mark of a replay, though later ones came before them."""
+        topic = f"trades:{BTC}"
+        with Publisher(redis_url, publish=publish) as publisher:
+            publisher.subscribe(topic)
+            publisher.push(topic, trade(1))
+            with client.listen("s1", topic) as listener:
+                publisher.broken(topic)
+                publisher.hold(topic)
+                publisher.push(topic, trade(5))
+                publisher.push(topic, trade(6))
+                publisher.fill(topic, *map(trade, range(1, 5)))
+                items = take(listener, 8)
+                publisher.push(topic, trade(7))
+                items += take(listener, 1)
+        given = [int(row["tradeId"]) for item in items for row in item.get("data", ())]
+        assert sorted(given) == [1, 2, 3, 4, 5, 6, 7]
+        gaps = [item for item in items if "op" in item]
+        assert [gap["to"] for gap in gaps] == [None, 1_000_001]
+        assert gaps[1]["filled"]
+        if publish != "rows":
+            assert given == [1, 5, 6, 2, 3, 4, 7]
+            assert [item.get("replay", False) for item in items if "data" in item] == [False] * 3 + [True] * 3 + [False]
+
+    def test_candles(self, client: Client, publisher: Publisher) -> None:
+        """Candles from the gap on as they stand now."""
+        topic = f"candle1m:{BTC}"
+        publisher.subscribe(topic)
+        publisher.push(topic, candle(1, "1"))
+        publisher.push(topic, candle(2))
+        with client.listen("s1", topic) as listener:
+            publisher.broken(topic)
+            publisher.hold(topic)
+            publisher.push(topic, candle(4))
+            publisher.fill(topic, candle(1, "1"), candle(2, "1"), candle(3, "1"))
+            items = take(listener, 5)
+        assert items[-1]["snapshot"]
+        assert [row[0] for row in items[-1]["data"]] == ["120000", "180000", "240000"]
+
+    def test_orders(self, client: Client, publisher: Publisher) -> None:
+        """What happened to an order while the link was down, then how things stand."""
+        publisher.subscribe("orders:SPOT")
+        for row in (order(1), order(2)):
+            publisher.push("orders:SPOT", row)
+        with client.listen("s1", "orders:SPOT") as listener:
+            publisher.broken("orders:SPOT")
+            take(listener, 2)
+            ended = order(1, "filled", 2, at=5) | {"source": "rest"}
+            publisher.redis.hdel("okex/s1/orders", "1")
+            publisher.redis.xadd("okex/s1/orders/log", {"data": json.dumps(ended)})
+            publisher.push("orders:SPOT", order(3))
+            pushed, gap, replayed, stands = take(listener, 4)
+        assert (pushed["data"], gap["to"]) == ([order(3)], 1_000_003)
+        assert (replayed["data"], replayed["replay"]) == ([ended], True)
+        assert (stands["data"], stands["snapshot"]) == ([order(2), order(3)], True)
+
+
+class TestSpelledAsV3:
+    """Topics of v3: pushes in its shape, told apart by what their rows are about."""
+
+    def test_ticker(self, client: Client, publisher: Publisher) -> None:
+        """`{"table", "data"}`, of the one instrument, the first from the key."""
+        publisher.subscribe("spot/ticker:BTC-USDT", "spot/ticker:ETH-USDT")
+        publisher.push("spot/ticker:BTC-USDT", ticker(1))
+        with client.listen("s1", "spot/ticker:BTC-USDT") as listener:
+            publisher.push("spot/ticker:ETH-USDT", ticker(7, "ETH-USDT"))
+            publisher.push("spot/ticker:BTC-USDT", ticker(2))
+            items = take(listener, 2)
+        assert [item["table"] for item in items] == ["spot/ticker"] * 2
+        assert [item["data"][0]["last"] for item in items] == ["1", "2"]
+        assert {item["data"][0]["instrument_id"] for item in items} == {BTC}
+        assert [item.get("snapshot") for item in items] == [True, None]
+
+    def test_trades(self, client: Client, publisher: Publisher) -> None:
+        """Each once, also from a time on."""
+        publisher.subscribe("spot/trade:BTC-USDT")
+        publisher.push("spot/trade:BTC-USDT", trade(1), trade(2))
+        for since in (None, 1_000_002):
+            with client.listen("s1", "spot/trade:BTC-USDT", since=since, timeout=0.3) as listener:
+                given = [row["trade_id"] for item in listener for row in item["data"]]
+            assert given == (["2"] if since else ["1", "2"])
+
+    def test_candles(self, client: Client, publisher: Publisher) -> None:
+        """Candles as v3 pushed them, the first item too."""
+        publisher.subscribe("spot/candle60s:BTC-USDT")
+        publisher.push("spot/candle60s:BTC-USDT", candle(1, "1"))
+        with client.listen("s1", "spot/candle60s:BTC-USDT") as listener:
+            publisher.push("spot/candle60s:BTC-USDT", candle(2))
+            first, second = (item["data"][0] for item in take(listener, 2))
+        assert first["instrument_id"] == second["instrument_id"] == BTC
+        assert len(first["candle"]) == len(second["candle"])
+        assert (first["candle"][0], second["candle"][0]) == ("1970-01-01T00:01:00.000Z", "1970-01-01T00:02:00.000Z")
+
+    def test_book(self, client: Client, publisher: Publisher) -> None:
+        """The first item is a `partial`, as v3 called it."""
+        publisher.subscribe("spot/depth:BTC-USDT")
+        row, envelope = book("snapshot", 7, -1, "5")
+        publisher.push("spot/depth:BTC-USDT", row, **envelope)
+        with client.listen("s1", "spot/depth:BTC-USDT") as listener:
+            row, envelope = book("update", 9, 7, "6")
+            publisher.push("spot/depth:BTC-USDT", row, **envelope)
+            assert [item["action"] for item in take(listener, 2)] == ["partial", "update"]
+
+    def test_gaps(self, client: Client, publisher: Publisher) -> None:
+        """Of this topic, and not of its counterpart of v5, which may be subscribed as well."""
+        publisher.subscribe("spot/ticker:BTC-USDT", "spot/ticker:ETH-USDT")
+        publisher.push("spot/ticker:BTC-USDT", ticker(1))
+        publisher.push("spot/ticker:ETH-USDT", ticker(1, "ETH-USDT"))
+        with client.listen("s1", "spot/ticker:BTC-USDT") as listener:
+            publisher.broken("spot/ticker:ETH-USDT")
+            publisher.broken("spot/ticker:BTC-USDT")
+            assert take(listener, 2)[1]["topic"] == "spot/ticker:BTC-USDT"
+
+
 class TestSince:
     """A reader that was away goes on where it stopped."""
 

@@ -158,6 +158,7 @@ def racing(kind: str, url: str, story: Story, loop: Loop) -> Iterator[Callable[[
     loop.run(async_listener.close())
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_push_between_subscribing_and_reading(redis_url: str, kind: str) -> None:
     """DEMAND story 23: reader misses what came between reading the key and subscribing. Here it never does."""

@@ -329,6 +329,8 @@ def test_an_older_row_changes_nothing(bench: Any) -> None:
     assert fields(bench)["1"]["px"] == "3"
     bench.push(order("1", "canceled", uTime="3000"))
     bench.push(order("1", uTime="2500"))
+    bench.feed.take_rest(bench.batch, as_sent(order("1", uTime="4000")).encode())
+    bench.flush()
     assert fields(bench) == {}
 
 

@@ -111,6 +111,57 @@ def test_only_channels_with_a_legal_silence_can_go_silent() -> None:
     assert all(CATALOGUE[name].silence_s > 60 for name in ("books", "books-l2-tbt", "index-tickers"))
 
 
+def test_the_longest_silence_that_is_legal() -> None:
+    """PROTOCOL 5.1, 5.2 and 6.3: where a cadence is promised, and some seconds more; a bar when it closes."""
+    silent = {name: channel.silence_s for name, channel in CATALOGUE.items() if channel.silence_s}
+    plain = {name: seconds for name, seconds in silent.items() if channel_of(name).kind is not Kind.CANDLES}
+    assert plain == {
+        **dict.fromkeys(("books", "books5", "bbo-tbt", "books-l2-tbt", "books50-l2-tbt", "books-rpi", "books-elp"), 65),
+        "funding-rate": 95,
+        "mark-price": 15,
+        "index-tickers": 65,
+        "sprd-tickers": 5,
+        "block-tickers": 310,
+    }
+    assert {
+        name: silent[name] for name in ("candle1s", "candle1m", "candle1Hutc", "index-candle1D") if name in silent
+    } == {
+        "candle1s": 66,
+        "candle1m": 125,
+        "index-candle1D": 86_465,
+    }
+
+
+def test_rows_of_one_hash_are_told_apart() -> None:
+    """Topics of a channel share it, so that the identity must hold across them."""
+    identities = {name: channel.identity for name, channel in CATALOGUE.items() if channel.kind is Kind.STATE}
+    assert identities == {
+        "opt-summary": ("instId",),
+        "estimated-price": ("instId",),
+        "adl-warning": ("instType", "instFamily"),
+        "instruments": ("instId",),
+        "event-contract-markets": ("instId",),
+        "orders-algo": ("algoId",),
+        "algo-advance": ("algoId",),
+        "grid-orders-spot": ("algoId",),
+        "grid-orders-contract": ("algoId",),
+        "grid-positions": ("algoId", "instId", "posSide"),
+        "grid-sub-orders": ("ordId",),
+        "algo-recurring-buy": ("algoId",),
+        "deposit-info": ("depId",),
+        "withdrawal-info": ("wdId",),
+        "rfqs": ("rfqId",),
+        "quotes": ("quoteId",),
+        "sprd-orders": ("ordId",),
+        "economic-calendar": ("calendarId",),
+        "account": ("ccy",),
+        "positions": ("posId",),
+        "balance_and_position": ("ccy", "posId"),
+        "orders": ("ordId",),
+        "account-greeks": ("ccy",),
+    }
+
+
 def test_bars_that_ended_are_not_known() -> None:
     """2022-12-28; and 1s exists for plain candles only."""
     for name in (

@@ -111,6 +111,7 @@ def test_every_topic_has_its_counterpart(text: str) -> None:
     assert spelled(topic.arg_object) == TOPICS[text][0]
     assert parse_topic(text, stored=True) == topic
     assert parse_topic(topic.v5.text) == topic.v5
+    assert len({topic, parse_topic(text), topic.v5}) == 2
 
 
 def test_none_is_missing_and_none_too_many() -> None:

@@ -119,7 +119,7 @@ def test_ticker() -> None:
         "open_utc0": "63484.7",
         "open_utc8": "63445.9",
     }
-    said = json.loads(spelling("swap/ticker")(json.dumps(row).encode(), {"open_interest": b'"7"'}))
+    said = json.loads(spelling("swap/ticker")(json.dumps(row).encode(), {"open_interest": "7"}))
     assert (said["volume_24h"], said["volume_token_24h"], said["open_interest"]) == ("3601.15", "229576048.73", "7")
 
 

@@ -111,10 +111,15 @@ class TestCandlesAcrossCuts:
     """Each closed candle is published once, in order, whatever happened to the connection."""
 
     def test_those_that_closed_meanwhile_are_published_first(self, hold: Hold, fast: Simulator) -> None:
-        """Three cuts, some minutes long: none missing, none twice, none out of order; the GAPs are closed as filled."""
-        held = hold(ws_url=fast.ws_url, rest_url=fast.rest_url)
+        """Three cuts, some minutes long, and a REST that answers when the next minutes are over: none missing, none
+        twice, none out of order; the GAPs are closed as filled."""
+        with troubled(fast.rest_url) as slow:
+            self._three_cuts(hold(ws_url=fast.ws_url, rest_url=slow.url), fast, slow)
+
+    def _three_cuts(self, held: Held, fast: Simulator, slow: Trouble) -> None:
         with Listener(held.registry.settings.redis_url, held.data.of(TOPIC)) as listener:
             held.subscribe(TOPIC)
+            slow.seconds = 1.2
             eventually(lambda: len(listener.messages()) >= 2, what="candles close")
             for pause_s in (0.0, 1.2, 2.5):
                 before = len(listener.messages())

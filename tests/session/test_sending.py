@@ -10,6 +10,7 @@ import pytest
 from session.holding import DEMO, Held
 from waiting import eventually
 
+import okws_celery
 from okws_celery.calls.sending import carry_out
 from okws_celery.errors import Answer, OkwsError
 from okws_celery.session import Ending
@@ -234,6 +235,25 @@ class TestAtMostOnce:
         assert send(held, placing(order("b")))["errorCode"] == 80000
         assert open_orders(simulator) == ["a", "b"]
 
+    def test_redis_full(self, held: Held) -> None:
+        """Redis says no to the command: nobody is told that the order was not placed."""
+        held.redis.config_set("maxmemory", 1)
+        try:
+            said = send(held, placing(order("a")), wait=1.0)
+        finally:
+            held.redis.config_set("maxmemory", 0)
+        assert said["errorCode"] == 80014
+        assert "unknown outcome" in said["message"]
+        assert send(held, placing(order("b")))["errorCode"] == 80000
+
+    def test_no_redis(self, free_port: Callable[[], int]) -> None:
+        """Without Redis it is certain that nothing was sent, and the answer shows no password."""
+        with okws_celery.client(f"redis://:hidden@127.0.0.1:{free_port()}/0", timeout=0.5) as client:
+            said = client.send("tests", placing(order("a")))
+        assert said["errorCode"] == 80012
+        assert "not sent" in said["message"]
+        assert "hidden" not in said["message"]
+
     def test_nobody_holds_the_session(self, held: Held, simulator: Simulator) -> None:
         """Open, and its worker gone: nobody took the command, so it is certain that nothing was sent."""
         held.registry.poke(held.name, "shutdown")
@@ -310,6 +330,29 @@ class TestInstruments:
         assert send(held, placing({"instId": "BTC-USDT", **bare}))["errorCode"] == 80000
         assert held.redis.keys("okws/requests/*/instruments") == []
 
+    def test_from_the_sessions_own_instruments(self, held: Held, simulator: Simulator) -> None:
+        """A session that has the instruments subscribed asks nobody; for one that is not among them it asks REST."""
+        assert held.subscribe("instruments:SPOT")["errorCode"] == 80000
+        eventually(lambda: held.redis.hget(held.data.of("instruments"), "BTC-USDT"))
+        for trace in held.redis.keys("okws/requests/*/instruments"):
+            held.redis.delete(trace)
+        bare = {key: value for key, value in order("a").items() if key != "instIdCode"}
+        assert send(held, placing({"instId": "BTC-USDT", **bare}))["errorCode"] == 80000
+        assert held.redis.keys("okws/requests/*/instruments") == []
+        swap = bare | {"instId": "BTC-USDT-SWAP", "tdMode": "cross", "sz": "1", "clOrdId": "b"}
+        assert send(held, placing(swap))["reply"]["data"]
+        assert held.redis.keys("okws/requests/*/instruments")
+        assert [args[0]["instIdCode"] for args in asked(simulator)] == [10001, 20001]
+
+    def test_strange_row(self, held: Held, simulator: Simulator) -> None:
+        """What somebody else has put under that key is not believed."""
+        assert held.subscribe("instruments:SPOT")["errorCode"] == 80000
+        eventually(lambda: held.redis.hget(held.data.of("instruments"), "BTC-USDT"))
+        for number, row in enumerate(("rubbish", "[]", '{"instId": "BTC-USDT", "instIdCode": "x"}')):
+            held.redis.hset(held.data.of("instruments"), f"X{number}-USDT", row)
+            said = send(held, placing({"instId": f"X{number}-USDT", "sz": "1"}))
+            assert said["errorCode"] == 51001
+
     def test_unknown_instrument(self, held: Held, simulator: Simulator) -> None:
         """OKX's own code, and nothing was sent."""
         said = send(held, placing({"instId": "NO-SUCH", "sz": "1"}))
@@ -317,6 +360,14 @@ class TestInstruments:
         assert "not sent" in said["message"]
         assert "NO-SUCH" in said["message"]
         assert asked(simulator) == []
+
+    def test_rest_that_cannot_begin(self, hold: Hold, simulator: Simulator) -> None:
+        """Whatever is wrong with REST is an answer, and the next order asks again."""
+        held = hold(credentials=DEMO, profile="demo", rest_url=simulator.rest_url, ca_file="/nowhere/ca.pem")
+        for _ in range(2):
+            said = send(held, placing({"instId": "BTC-USDT", "sz": "1"}))
+            assert said["errorCode"] == 80012
+            assert "not sent, no instIdCode for BTC-USDT" in said["message"]
 
     def test_no_rest(self, hold: Hold, simulator: Simulator, free_port: Callable[[], int]) -> None:
         """Without REST it cannot be known; a caller who gives the code needs none."""

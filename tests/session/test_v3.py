@@ -13,6 +13,7 @@ from session.listening import Listener
 from waiting import eventually
 
 from okws_celery.okx.catalogue import CATALOGUE
+from okws_celery.okx.v3_rows import ms_of_iso
 from okws_celery.query import Reader
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import AccountSetup
@@ -171,6 +172,18 @@ class TestOtherSubscriptions:
         held.subscribe("swap/ticker:BTC-USDT-SWAP")
         assert eventually(lambda: get(held, "swap/ticker:BTC-USDT-SWAP").get("open_interest")) == known["oi"]
 
+    def test_what_one_cannot_read_the_other_has(self, hold: Hold, simulator: Simulator) -> None:
+        """Open interest that is no number is of no use to the ticker."""
+        held = hold()
+        held.subscribe("swap/ticker:BTC-USDT-SWAP")
+        held.subscribe("open-interest:BTC-USDT-SWAP")
+        simulator.fault("topic_dead", channel="open-interest")
+        arguments: dict[str, Any] = {"instId": "BTC-USDT-SWAP"}
+        frame = example(CATALOGUE["open-interest"], arguments).frame.replace('"5000"', '["5000"]')
+        simulator.fault("send", path="public", text=frame)
+        eventually(lambda: get(held, "open-interest:BTC-USDT-SWAP").get("oi") == '["5000"]')
+        assert held.topic("swap/ticker:BTC-USDT-SWAP")["state"] == "live"
+
 
 class TestTickByTick:
     """depth_l2_tbt, which asks for a login in v5."""
@@ -296,3 +309,45 @@ def test_a_name_without_counterpart_reaches_nobody(hold: Hold, simulator: Simula
     assert said["errorCode"] == 80010
     assert "no counterpart" in said["message"]
     assert asked(simulator, "subscribe") == []
+
+
+class TestHistory:
+    """What REST has is there as well, in v3's spelling."""
+
+    @pytest.mark.parametrize("beside", [(), ("candle1m:BTC-USDT",)], ids=["alone", "beside v5"])
+    def test_candles(self, hold: Hold, beside: tuple[str, ...]) -> None:
+        """`n=100` right after subscribe, none missing, none published as news."""
+        held = hold()
+        for topic in beside:
+            held.subscribe(topic)
+        with Listener(held.registry.settings.redis_url, "okex/tests/spot/candle60s:BTC-USDT") as listener:
+            assert held.subscribe("spot/candle60s:BTC-USDT")["errorCode"] == 80000
+            found = get(held, "spot/candle60s", {"instrument_id": "BTC-USDT", "n": 100})
+            assert len(found) == 100
+            assert list(found[0]) == ["timestamp", "open", "high", "low", "close", "volume"]
+            minutes = [ms_of_iso(row["timestamp"]) // 60_000 for row in found]
+            assert minutes == list(range(minutes[0], minutes[0] + 100))
+            assert len(listener.messages()) <= 1  # a minute may end meanwhile
+
+    def test_open_orders(self, hold: Hold, simulator: Simulator) -> None:
+        """Those that were placed before anybody listened."""
+        (order,) = simulator.place(sz="0.01")
+        held = hold(credentials=DEMO)
+        held.subscribe("spot/order:BTC-USDT")
+        (found,) = eventually(lambda: get(held, "spot/order", {"instrument_id": "BTC-USDT"}))
+        assert (found["order_id"], found["state"], found["size"]) == (order, "0", "0.01")
+
+    def test_orders_across_a_cut(self, hold: Hold, simulator: Simulator) -> None:
+        """One ended while nobody listened: it is gone, and its end is logged."""
+        held = hold(credentials=DEMO)
+        held.subscribe("spot/order:BTC-USDT")
+        gone, stays = simulator.place(times=2, sz="0.01")
+        eventually(lambda: len(get(held, "spot/order:BTC-USDT")) == 2)
+        simulator.stop_listening()
+        simulator.drop("private")
+        eventually(lambda: held.topic("spot/order:BTC-USDT")["state"] == "stale")
+        simulator.cancel(gone)
+        simulator.resume()
+        eventually(lambda: [row["order_id"] for row in get(held, "spot/order:BTC-USDT")] == [stays])
+        rows = [json.loads(fields["data"]) for _, fields in held.redis.xrange("okex/tests/spot/order/log")]
+        assert [row["state"] for row in rows if row["order_id"] == gone] == ["0", "-1"]

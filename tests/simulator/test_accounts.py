@@ -7,6 +7,7 @@ import socket
 import urllib.error
 import urllib.request
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from waiting import eventually
 from okws_celery.errors import BadCommand
 from okws_celery.okx.login import Credentials
 from okws_celery.simulator import Simulator
-from okws_celery.simulator.accounts import AccountSetup, parse_account
+from okws_celery.simulator.accounts import AccountSetup, parse_account, parse_accounts
+from okws_celery.simulator.trading.terms import MONEY
 
 POSITIONS = {"channel": "positions", "instType": "ANY"}
 MOVED = {"channel": "balance_and_position"}
@@ -391,6 +393,59 @@ def test_an_account_set_up_by_json() -> None:
     setup = parse_account({**key, "balances": {"USDT": "7.5"}, "vip": 5, "posMode": "long_short_mode", "acctLv": "2"})
     assert setup == AccountSetup(TWO, balances={"USDT": Decimal("7.5")}, vip=5, hedged=True)
     assert parse_account(key) == AccountSetup(TWO)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("{", "not JSON"), ("[]", "list"), ('{"apiKey": "a"}', "list"), ('[{"apiKey": "a"}]', "secret"), (None, "read")],
+)
+def test_a_file_of_accounts_that_is_wrong(tmp_path: Path, text: str | None, named: str) -> None:
+    """The error names the file or what is wrong in it, and no secret."""
+    file = tmp_path / "accounts.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(BadCommand, match=named):
+        parse_accounts(str(file))
+
+
+def test_a_contract_settled_in_its_coin(sim: Simulator) -> None:
+    """Of an inverse swap margin, gain and fee are in the coin: 100 contracts of 100 USD from 50,000 to 62,500."""
+    (bought,) = sim.place(instId="BTC-USD-SWAP", sz="100")
+    sim.fill(bought, px="50000")
+    (held,) = sim.account()["positions"]
+    assert (held["ccy"], held["avgPx"], Decimal(held["imr"])) == ("BTC", "50000", (Decimal("0.2") / 3).quantize(MONEY))
+    sim.fill(*sim.place(instId="BTC-USD-SWAP", sz="100", side="sell"), px="62500")
+    fees = Decimal("0.0002") * (Decimal("0.2") + Decimal("0.16"))
+    held_btc = details(sim.account()["balance"])["BTC"]
+    assert Decimal(held_btc["cashBal"]) == 10 + Decimal("0.04") - fees
+    assert held_btc["frozenBal"] == "0"
+
+
+def test_an_instrument_that_expires_ends_orders_and_positions(sim: Simulator) -> None:
+    """Orders are canceled with source 7, positions closed at the mark price; nothing can be ordered afterwards."""
+    with Desk(sim, ANY_ORDERS, POSITIONS, MOVED) as desk:
+        sim.fill(*sim.place(instId="SOL-USDT-SWAP", sz="3"))
+        (waiting,) = sim.place(instId="SOL-USDT-SWAP", sz="1")
+        sim.fault("deliver", inst_id="SOL-USDT-SWAP")
+        assert desk.row("orders", ordId=waiting, state="canceled")["cancelSource"] == "7"
+        desk.row("positions", instId="SOL-USDT-SWAP", pos="0")
+        assert desk.row("balance_and_position", eventType="delivery")["posData"][0]["pos"] == "0"
+        assert details(sim.account()["balance"])["USDT"]["frozenBal"] == "0"
+        with pytest.raises(BadCommand, match="51001"):
+            sim.place(instId="SOL-USDT-SWAP", sz="1")
+
+
+def test_an_instrument_under_another_name_is_traded_on(sim: Simulator) -> None:
+    """After a rename orders go by the new name, or the same code, and those of before can be canceled."""
+    with Desk(sim, ANY_ORDERS) as desk:
+        code = desk.code("SOL-USDT")
+        (before,) = sim.place(instId="SOL-USDT", sz="1")
+        sim.fault("rename", inst_id="SOL-USDT", to="LUNA-USDT")
+        assert Rest(sim).order("LUNA-USDT", ordType="market", sz="50")
+        order = {"instIdCode": code, "tdMode": "cash", "side": "buy", "ordType": "market", "sz": "50"}
+        assert desk.op("order", order)["code"] == "0"
+        assert desk.op("cancel-order", {"instIdCode": code, "ordId": before})["code"] == "0"
+        assert desk.row("orders", instId="LUNA-USDT", state="filled")
 
 
 def test_a_private_channel_says_nothing_of_others(sim: Simulator) -> None:

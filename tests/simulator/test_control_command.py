@@ -1,4 +1,4 @@
-"""`okws simulator fault | faults | state | load`, as somebody types them."""
+"""`okws simulator fault | faults | state | load | account`, as somebody types them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,23 @@ def test_values_are_what_they_look_like(sim: Simulator) -> None:
         assert okws("fault", "drop", "conn=01234567", "--at", sim.rest_url) == 0
         assert okws("fault", "send", "text=17", "--at", sim.rest_url) == 0
         assert talk.read() == "17"
+
+
+def test_orders_from_the_shell(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Orders are placed, filled and canceled on the exchange's side, and the account is shown."""
+    at = ("--at", sim.rest_url)
+    assert okws("account", "place", "instId=ETH-USDT", "side=sell", "sz=2", "times=2", *at) == 0
+    first, second = json.loads(capsys.readouterr().out)["ordIds"]
+    assert okws("account", "fill", f"ordId={first}", "sz=0.5", "account=demo", *at) == 0
+    assert okws("account", "cancel", f"ordId={second}", *at) == 0
+    capsys.readouterr()
+    assert okws("account", "show", "account=demo", *at) == 0
+    (order,) = json.loads(capsys.readouterr().out)["orders"]
+    assert (order["ordId"], order["instId"], order["accFillSz"]) == (first, "ETH-USDT", "0.5")
+    assert okws("account", "cancel", f"ordId={second}", *at) == 2
+    assert "51400" in capsys.readouterr().err
+    assert okws("account", "place", "times=many", *at) == 2
+    assert "times" in capsys.readouterr().err
 
 
 def test_load_from_the_shell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -239,3 +239,15 @@ def test_a_vip_pays_less() -> None:
         assert fill["feeRate"] == fee["maker"] != "-0.0008"
         assert Decimal(fill["fee"]) == Decimal(fee["maker"])
         assert fee["level"] == "VIP3"
+
+
+def test_calls_of_one_key_are_limited() -> None:
+    """More than five in two seconds of one kind are HTTP 429 and 50011; other kinds are not touched."""
+    with Simulator(seed=7) as sim:
+        rest = Rest(sim)
+        for _ in range(200):
+            said = rest.get("account/config")
+            if said["code"] != "0":
+                break
+        assert (said["code"], said["status"], said["data"]) == ("50011", 429, [])
+        assert rest.get("account/balance")["code"] == "0"

@@ -17,7 +17,8 @@ from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.protocol import Conversation, Counts, Then
 from okws_celery.simulator.source import Clock, MarketSource
 from okws_celery.simulator.standing import StandingFaults
-from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.floor import Floor
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.operations import Desk
 
 

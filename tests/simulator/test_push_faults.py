@@ -10,8 +10,8 @@ from okws_celery.simulator import Simulator
 
 
 def numbers(talk: Talk, count: int) -> list[int]:
-    """The sequence numbers of the next pushes of `bbo-tbt`, which all say how they follow on each other."""
-    return [talk.push("bbo-tbt")["data"][0]["seqId"] for _ in range(count)]
+    """The ids of the next trades, each higher than the one before."""
+    return [int(talk.push("trades")["data"][0]["tradeId"]) for _ in range(count)]
 
 
 def test_a_private_push_is_lost(sim: Simulator) -> None:
@@ -30,9 +30,9 @@ def test_a_private_push_is_lost(sim: Simulator) -> None:
 def test_two_pushes_change_places(sim: Simulator) -> None:
     """One push comes after its successor, nothing is lost, and the order holds before and after."""
     with Talk(sim.ws_url + "/public") as talk:
-        talk.subscribe("bbo-tbt:BTC-USDT")
+        talk.subscribe("trades:BTC-USDT")
         numbers(talk, 1)
-        fault = sim.fault("reorder", arg="bbo-tbt:BTC-USDT")
+        fault = sim.fault("reorder", arg="trades:BTC-USDT")
         seen = numbers(talk, 2)
         while seen[-2] < seen[-1]:
             seen += numbers(talk, 1)
@@ -81,6 +81,22 @@ def test_one_connection_is_meant(sim: Simulator) -> None:
         doubled = [one for one in struck.got if is_push(one, "trades")]
         assert len({json.dumps(one) for one in doubled}) < len(doubled)
         assert fault.hits >= 4
+
+
+def test_one_for_all_and_one_for_one(sim: Simulator) -> None:
+    """Beside a fault of one connection a fault of all strikes each of them once."""
+    with Talk(sim.ws_url + "/public") as struck, Talk(sim.ws_url + "/public") as spared:
+        for talk in (struck, spared):
+            talk.subscribe("trades:BTC-USDT")
+        sim.fault("reorder", channel="books", conn=sim.connections()[0].conn_id)
+        sim.fault("duplicate", channel="trades", times=0)
+        for talk in (struck, spared):
+            first = talk.push("trades")
+            while talk.push("trades") != first:  # what came before the fault is not doubled
+                first = talk.got[-1]
+            ids = numbers(talk, 8)
+            assert ids[::2] == ids[1::2]
+            assert len(set(ids)) == 4
 
 
 def test_chance_repeats_with_its_seed() -> None:

@@ -257,8 +257,8 @@ def test_a_change_of_terms_is_pushed_and_in_rest(sim: Simulator) -> None:
         assert set(now) - set(row) == {"tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct"}
 
 
-def test_the_control_api_asks_and_resets(sim: Simulator) -> None:
-    """Over HTTP as from Python; what is no channel or instrument is refused with a reason."""
+def test_the_control_api_asks(sim: Simulator) -> None:
+    """Over HTTP as from Python; what is no channel is refused with a reason."""
 
     def post(path: str, said: object) -> Any:
         data = json.dumps(said).encode()
@@ -266,15 +266,28 @@ def test_the_control_api_asks_and_resets(sim: Simulator) -> None:
             return json.load(answer)
 
     with Talk(sim.ws_url + "/public") as talk:
-        talk.subscribe({"channel": "liquidation-orders", "instType": "SWAP"}, "books:ETH-USDT")
+        talk.subscribe({"channel": "liquidation-orders", "instType": "SWAP"})
         assert post("ask", {"channel": "liquidation-orders"}) == {"met": 1}
         assert talk.push("liquidation-orders")["data"][0]["instType"] == "SWAP"
-        assert post("reset", {"instId": "ETH-USDT"}) == {"met": 1}
-        talk.until(lambda said: is_push(said, "books") and said["data"][0]["seqId"] < said["data"][0]["prevSeqId"])
-    for path, said in (("ask", {"channel": "liquidations"}), ("reset", {"instId": "NO-SUCH"}), ("ask", [])):
+    for said in ({"channel": "liquidations"}, []):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            post(path, said)
+            post("ask", said)
         assert "accepted" in json.load(refused.value)["error"]
+
+
+def test_rest_knows_an_instrument_by_its_new_name(sim: Simulator) -> None:
+    """After a rename it is the same market under the new name, and the old one is unknown."""
+    before = {row[0]: row for row in get(sim, "market/history-candles?instId=SOL-USDT")["data"]}
+    sim.fault("rename", inst_id="SOL-USDT", to="LUNA-USDT")
+    after = {row[0]: row for row in get(sim, "market/history-candles?instId=LUNA-USDT")["data"]}
+    assert before.keys() & after.keys()
+    assert all(after[begin] == before[begin] for begin in before.keys() & after.keys())
+    assert {row["instId"] for row in get(sim, "market/trades?instId=LUNA-USDT")["data"]} == {"LUNA-USDT"}
+    assert get(sim, "market/ticker?instId=LUNA-USDT")["data"][0]["instId"] == "LUNA-USDT"
+    assert get(sim, "market/ticker?instId=SOL-USDT")["code"] == "51001"
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe("trades:LUNA-USDT")
+        assert talk.push("trades")["data"][0]["instId"] == "LUNA-USDT"
 
 
 def test_codes_are_others_in_demo_trading(sim: Simulator) -> None:

@@ -16,8 +16,9 @@ from okws_celery.simulator.book import OrderBook
 from okws_celery.simulator.instruments import INSTRUMENTS
 from okws_celery.simulator.market import Trade
 from okws_celery.simulator.source import Clock, MarketSource
-from okws_celery.simulator.trading.floor import Floor, MarketPrices
+from okws_celery.simulator.trading.floor import Floor
 from okws_celery.simulator.trading.ledger import Ledger
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.matching import Resting, crossings, take_budget, take_lots
 from okws_celery.simulator.trading.orders import Order
 from okws_celery.simulator.trading.refusals import Refused

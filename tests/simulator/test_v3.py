@@ -108,11 +108,13 @@ def test_v3_login(small: Path) -> None:
 def test_faults_reach_the_v3_face(small: Path) -> None:
     """A refusal and a drop aimed at the path v3."""
     with Simulator(replay=small, pace="max") as sim, OldTalk(sim.v3_url) as talk:
-        sim.fault("refuse", path="v3", code=30026, text="Requests too frequent", times=1)
-        talk.ask_v3("subscribe", "spot/ticker:ETH-USDT")
+        topic = "spot/ticker:ETH-USDT"
+        sim.fault("refuse", path="v3", arg=topic, code=30026, text="Requests too frequent", times=1)
+        talk.ask_v3("subscribe", topic, "futures/instruments")
         assert talk.next() == {"event": "error", "message": "Requests too frequent", "errorCode": 30026}
-        talk.ask_v3("subscribe", "spot/ticker:ETH-USDT")
         assert talk.next()["event"] == "subscribe"
+        talk.ask_v3("subscribe", topic)
+        talk.until(lambda said: said.get("channel") == topic)
         sim.drop("v3")
         with pytest.raises(websocket.WebSocketConnectionClosedException):
             while True:

@@ -139,7 +139,13 @@ class Names:
 
 
 V5 = Names("tickers:ETH-USDT", "candle1m:ETH-USDT", "instId", frozenset({"instId", "last", "askPx", "bidPx", "ts"}))
-NAMES = [pytest.param(V5, id="v5")]
+V3 = Names(
+    "spot/ticker:ETH-USDT",
+    "spot/candle60s:ETH-USDT",
+    "instrument_id",
+    frozenset({"instrument_id", "last", "best_ask", "best_bid", "timestamp"}),
+)
+NAMES = [pytest.param(V5, id="v5"), pytest.param(V3, id="v3")]
 
 with_names = pytest.mark.parametrize("names", NAMES)
 with_sleeps = pytest.mark.parametrize("sleeps", [True, False], ids=["as it was", "no sleeps"])

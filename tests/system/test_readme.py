@@ -81,7 +81,7 @@ def test_the_same_by_tasks(shell: Shell) -> None:
 class TestPages:
     def test_programs_can_be_read_by_python(self) -> None:
         """No block has a slip of the pen."""
-        assert len(programs(ENGLISH)) == 4
+        assert len(programs(ENGLISH)) == 5
         for program in programs(ENGLISH):
             compile(program, "README.md", "exec")
 

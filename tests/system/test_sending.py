@@ -140,6 +140,27 @@ class TestClient:
         assert client.send("s1", placing("next"), timeout=30)["errorCode"] == DONE
         assert (placed(house, "lost"), placed(house, "next")) == (0, 1)
 
+    def test_worker_is_killed_before_the_reply(
+        self, house: House, client: Client, start: Callable[..., Worker]
+    ) -> None:
+        """Sent, and nobody left to hear the reply: unknown; the worker that takes the session over sends it no more."""
+        first = start()
+        assert client.open_ws("s1", ACCOUNT)["errorCode"] == DONE
+        fault = house.simulator.fault("late_ack", op="order")
+        said: list[Answer] = []
+        caller = threading.Thread(target=lambda: said.append(client.send("s1", placing("lost"), timeout=3)))
+        caller.start()
+        eventually(lambda: placed(house, "lost"))
+        first.process.kill()
+        first.process.wait()
+        house.simulator.end_fault(fault)
+        start()
+        caller.join()
+        assert [one["errorCode"] for one in said] == [UNKNOWN_OUTCOME]
+        assert "unknown outcome" in said[0]["message"]
+        assert client.send("s1", placing("next"), timeout=30)["errorCode"] == DONE
+        assert (placed(house, "lost"), placed(house, "next")) == (1, 1)
+
 
 class TestAsyncClient:
     """(await aio.client()).send"""

@@ -138,6 +138,17 @@ class TestByItself:
         client.server_quit()
         assert again.ended()[0] == 0
 
+    def test_stopped_by_a_service_manager(self, program: Start, client: Client) -> None:
+        """SIGTERM to the server and its worker at once, as systemd sends it, is a clean end."""
+        running = program(*SERVER)
+        eventually(lambda: client.open_ws("s")["errorCode"] == DONE, timeout=60)
+        for child in running.children():
+            child.terminate()
+        running.process.terminate()
+        status, output = running.ended()
+        assert (status, "Traceback" in output) == (0, False), output
+        assert running.left_behind() == []
+
     def test_killed(self, program: Start, client: Client) -> None:
         """Killed with -9 it leaves no process behind."""
         running = program(*SERVER)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.source import MarketSource
 from okws_celery.simulator.stream import Stream
@@ -13,6 +14,7 @@ from okws_celery.simulator.trading.algo_rows import algo_row
 from okws_celery.simulator.trading.algos import Algo, Trigger, parse_algo, retarget
 from okws_celery.simulator.trading.asked import text_of
 from okws_celery.simulator.trading.floor import Floor
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.orders import Order
 from okws_celery.simulator.trading.refusals import Refused
 from okws_celery.simulator.trading.terms import plain
@@ -27,9 +29,12 @@ class AlgoFloor:
     def __init__(self, source: MarketSource, floor: Floor) -> None:
         self._source = source
         self._floor = floor
-        self._waiting: dict[str, dict[Algo, Trader]] = {}
-        self._watchers: dict[str, Stream] = {}
+        self._market = MarketPrices(source)
+        self._waiting: dict[int, dict[Algo, Trader]] = {}
+        """By the code of the instrument, which outlives its name."""
+        self._watchers: dict[int, Stream] = {}
         floor.filled = self._attach
+        floor.delivered = self._deliver
 
     def place(self, trader: Trader, given: Mapping[str, Any]) -> Algo:
         """Take an algo order; Refused says why not."""
@@ -42,10 +47,10 @@ class AlgoFloor:
         if named and any(other.given.get("algoClOrdId") == named for other in trader.algos.values()):
             raise Refused(51065)
         trader.algos[algo.algo_id] = algo
-        here = self._waiting.setdefault(one.inst_id, {})
+        here = self._waiting.setdefault(one.code, {})
         here[algo] = trader
-        if one.inst_id not in self._watchers:
-            self._watchers[one.inst_id] = self._source.watch(one.inst_id, self._stepped)
+        if one.code not in self._watchers:
+            self._watchers[one.code] = self._source.watch(self._market.engine(one).one.inst_id, self._stepped)
         self._tell(trader, algo)
         return algo
 
@@ -82,7 +87,7 @@ class AlgoFloor:
     # -- what sets them off
 
     def _stepped(self, engine: Engine) -> None:
-        for algo, trader in list(self._waiting[engine.one.inst_id].items()):
+        for algo, trader in list(self._waiting[engine.one.code].items()):
             trigger = algo.met(trader.prices) if algo.state == "live" else None
             if trigger is not None:
                 self._set_off(trader, algo, trigger)
@@ -129,16 +134,20 @@ class AlgoFloor:
             except Refused:
                 continue  # the order itself stands
 
+    def _deliver(self, one: Instrument) -> None:
+        for algo, trader in list(self._waiting.get(one.code, {}).items()):
+            self._end(trader, algo, "canceled")
+
     # -- being told
 
     def _end(self, trader: Trader, algo: Algo, state: str) -> None:
         algo.state, algo.u_ms = state, self._source.clock.now_ms()
         del trader.algos[algo.algo_id]
         trader.algos_done[algo.algo_id] = algo
-        here = self._waiting[algo.one.inst_id]
+        here = self._waiting[algo.one.code]
         del here[algo]
         if not here:
-            self._source.unwatch(self._watchers.pop(algo.one.inst_id))
+            self._source.unwatch(self._watchers.pop(algo.one.code))
         self._tell(trader, algo)
 
     def _tell(self, trader: Trader, algo: Algo) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -11,40 +11,18 @@ from okws_celery.simulator.market import Engine
 from okws_celery.simulator.source import MarketSource
 from okws_celery.simulator.stream import Stream
 from okws_celery.simulator.trading.asked import Asked, check_new_size, number, parse_order, text_of
+from okws_celery.simulator.trading.market_prices import MarketPrices
 from okws_celery.simulator.trading.matching import Resting, crossings, take_budget, take_lots
 from okws_celery.simulator.trading.orders import Order
 from okws_celery.simulator.trading.refusals import Refused
 from okws_celery.simulator.trading.terms import lots_of, plain, price_of, size_of, ticks_of
 from okws_celery.simulator.trading.trader import Trader
 
-__all__ = ["Floor", "MarketPrices"]
+__all__ = ["Floor"]
 
 _AT_ONCE = frozenset({"market", "ioc", "fok", "optimal_limit_ioc"})
 _MOST_LIMIT = (102, 98)
 """Per cent of the mark price that a buy order may not exceed, and a sell order not undercut."""
-
-
-class MarketPrices:
-    """Present prices, out of the engines of the market."""
-
-    def __init__(self, source: MarketSource) -> None:
-        self._source = source
-
-    def last(self, one: Instrument) -> Decimal:
-        """Of the latest trade."""
-        return price_of(one, self._source.engine(one.inst_id).last)
-
-    def mark(self, one: Instrument) -> Decimal:
-        """The mark price."""
-        return price_of(one, self._source.engine(one.inst_id).mark)
-
-    def index(self, one: Instrument) -> Decimal:
-        """The index that it follows."""
-        return Decimal(str(round(self._source.engine(one.inst_id).index, one.tick_decimals)))
-
-    def usd(self, ccy: str) -> Decimal:
-        """What a currency is worth in USD."""
-        return self._source.price_in_usd(ccy)
 
 
 class Floor:
@@ -60,13 +38,16 @@ class Floor:
         woken: Callable[[Trader], None],
     ) -> None:
         self._source = source
+        self._market = MarketPrices(source)
         self._instruments = instruments
-        self._by_code = {one.code: one for one in instruments.values()}
         self.woken = woken
         self.filled: Callable[[Trader, Order], None] | None = None
         """Called with each order that was filled to its end."""
-        self._resting: dict[str, dict[Resting, tuple[Trader, Order]]] = {}
-        self._watchers: dict[str, Stream] = {}
+        self.delivered: Callable[[Instrument], None] | None = None
+        """Called with each instrument that is no more."""
+        self._resting: dict[int, dict[Resting, tuple[Trader, Order]]] = {}
+        """By the code of the instrument, which outlives its name."""
+        self._watchers: dict[int, Stream] = {}
         self._place = 0
 
     def instrument(self, given: Mapping[str, Any], *, by_code: bool) -> Instrument:
@@ -76,7 +57,7 @@ class Floor:
         if not said:
             raise Refused(51000, name=name)
         if by_code:
-            one = self._by_code.get(int(said)) if said.isdecimal() and len(said) < 18 else None
+            one = next((one for one in self._instruments.values() if str(one.code) == said), None)
         else:
             one = self._instruments.get(said)
         if one is None or one.inst_type == "OPTION":
@@ -88,7 +69,7 @@ class Floor:
     def place(self, trader: Trader, given: Mapping[str, Any], one: Instrument, *, algo_id: str = "") -> Order:
         """Take an order; it may be filled, or over, when this returns. Refused says why it is not taken."""
         asked = parse_order(given, one, hedged=trader.habits.hedged)
-        engine = self._source.engine(one.inst_id)
+        engine = self._market.engine(one)
         self._check_price(engine, asked.buys, asked.px)
         plan = self._plan(engine, asked)
         if asked.in_quote and not plan:
@@ -126,7 +107,7 @@ class Floor:
             raise Refused(51000, name="newPx")
         if size < order.filled:
             raise Refused(51503)
-        engine = self._source.engine(one.inst_id)
+        engine = self._market.engine(one)
         self._check_price(engine, order.asked.buys, px)
         trader.amend(order, px, size, self._now_ms())
         self._leave(order)
@@ -150,12 +131,23 @@ class Floor:
 
     # -- what happens on the exchange's side
 
+    def deliver(self, one: Instrument, traders: Iterable[Trader]) -> None:
+        """An instrument is no more: its orders are canceled, its positions closed at the mark price without a fee."""
+        price, now_ms = self._market.mark(one), self._now_ms()
+        for trader in traders:
+            for order in [order for order in trader.live.values() if order.one.code == one.code]:
+                self.cancel(trader, order, "7")
+            trader.deliver(one, price, now_ms)
+            self.woken(trader)
+        if self.delivered is not None:
+            self.delivered(one)
+
     def fill(self, trader: Trader, order: Order | None, size: str = "", px: str = "") -> Order:
         """Fill an open order whatever the market does, wholly or in part, at its own price if none is given."""
         if order is None or not order.is_live:
             raise Refused(51400)
         one = order.one
-        engine = self._source.engine(one.inst_id)
+        engine = self._market.engine(one)
         price = number({"px": px}, "px") if px else order.price or price_of(one, engine.last)
         amount = min(order.left, number({"size": size}, "size")) if size else order.left
         if lots_of(one, amount) is None:
@@ -217,24 +209,24 @@ class Floor:
             return
         self._place += 1
         order.resting = Resting(order.asked.buys, order.px, order.left_lots, self._place)
-        inst_id = order.one.inst_id
-        if not self._resting.get(inst_id):
-            self._resting[inst_id] = {}
-            self._watchers[inst_id] = self._source.watch(inst_id, self._stepped)
-        self._resting[inst_id][order.resting] = (trader, order)
+        code = order.one.code
+        if not self._resting.get(code):
+            self._resting[code] = {}
+            self._watchers[code] = self._source.watch(self._market.engine(order.one).one.inst_id, self._stepped)
+        self._resting[code][order.resting] = (trader, order)
 
     def _leave(self, order: Order) -> None:
         resting, order.resting = order.resting, None
         if resting is None:
             return
-        here = self._resting[order.one.inst_id]
+        here = self._resting[order.one.code]
         del here[resting]
         if not here:
-            self._source.unwatch(self._watchers.pop(order.one.inst_id))
+            self._source.unwatch(self._watchers.pop(order.one.code))
 
     def _stepped(self, engine: Engine) -> None:
         """The market has moved on: orders that its trades went through are filled, as makers."""
-        here = self._resting.get(engine.one.inst_id, {})
+        here = self._resting.get(engine.one.code, {})
         trades = engine.trades[engine.struck :]
         for crossing in crossings(here, trades) if trades else ():
             if crossing.order in here:

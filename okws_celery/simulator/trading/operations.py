@@ -108,7 +108,7 @@ class Desk:
         if not ord_id and not cl_ord_id:
             raise Refused(51000, name="ordId or clOrdId")
         order = trader.find(ord_id, cl_ord_id)
-        return order if order is not None and order.one is one else None
+        return order if order is not None and order.one.code == one.code else None
 
     _ONE: ClassVar = {"order": _place, "cancel-order": _cancel, "amend-order": _amend}
 

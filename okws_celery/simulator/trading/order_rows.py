@@ -8,7 +8,7 @@ from typing import Any
 from okws_celery.simulator.instruments import Instrument
 from okws_celery.simulator.trading.orders import Fill, Order
 from okws_celery.simulator.trading.prices import Prices
-from okws_celery.simulator.trading.terms import notional, plain
+from okws_celery.simulator.trading.terms import is_inverse, notional, plain, settle_ccy
 
 __all__ = ["fill_push_row", "fill_rest_row", "order_push_row", "order_row"]
 
@@ -162,13 +162,14 @@ def fill_rest_row(fill: Fill) -> dict[str, Any]:
 
 def _fee_ccy(order: Order) -> str:
     one = order.one
-    return one.base if one.is_spot and order.asked.buys else one.quote
+    if one.is_spot:
+        return one.base if order.asked.buys else one.quote
+    return settle_ccy(one)
 
 
 def _usd(one: Instrument, size: Decimal, price: Decimal, prices: Prices) -> str:
     worth = notional(one, size, price)
-    in_base = not one.is_spot and one.quote == "USD"
-    return plain(worth * prices.usd(one.base) if in_base else worth)
+    return plain(worth * prices.usd(one.base) if is_inverse(one) else worth)
 
 
 def _derivative_sub_type(fill: Fill) -> str:

@@ -34,12 +34,12 @@ def lots_of(one: Instrument, size: Decimal) -> int | None:
 
 def is_inverse(one: Instrument) -> bool:
     """A derivative that is settled in its base coin."""
-    return not one.is_spot and one.quote == "USD"
+    return one.inverse
 
 
 def settle_ccy(one: Instrument) -> str:
     """The currency in which gains, losses and margin of a derivative are counted."""
-    return one.base if is_inverse(one) else one.quote
+    return one.settle
 
 
 def notional(one: Instrument, size: Decimal, price: Decimal) -> Decimal:

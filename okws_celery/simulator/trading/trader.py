@@ -64,6 +64,8 @@ class Told:
     trades: dict[tuple[str, str], None] = field(default_factory=dict)
     """(instId, tradeId) of fills."""
     positions: dict[PositionKey, None] = field(default_factory=dict)
+    delivered: bool = False
+    """A position ended because its instrument did."""
 
 
 class Trader:
@@ -221,6 +223,18 @@ class Trader:
         """Push an order as it stands."""
         said = Said("orders", order_push_row(order, fill, self.prices), order.one.index)
         self.told.rows += [said, said] if self.habits.duplicates else [said]
+
+    def deliver(self, one: Instrument, price: Decimal, now_ms: int) -> None:
+        """Close all positions in an instrument at a price, without an order and without a fee."""
+        for position in self.positions.values():
+            if position.one.code == one.code and position.size:
+                brought, ended = position.trade(not position.is_long, abs(position.size), price, Decimal(0), now_ms)
+                assert ended is not None
+                self.closed.append(ended)
+                self.ledger.move(position.ccy, brought, now_ms)
+                self._hold(position.ccy, now_ms)
+                self.told.positions[position.key] = None
+                self.told.delivered = True
 
     # -- settings
 
