@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/installed
 WITH_CELERYCONFIG := OKWS_CELERY_CONFIG=celeryconfig
 
 .DEFAULT_GOAL := help
-.PHONY: install run test worker flower redis simulator lint format types clean help
+.PHONY: install run test bench worker flower redis simulator lint format types clean help
 
 install: $(INSTALLED)  ## make the virtual environment .venv and install everything into it
 
@@ -36,6 +36,14 @@ run: $(INSTALLED)  ## live prices on the terminal until Ctrl-C
 
 test: $(INSTALLED)  ## the tests, in parallel
 	@exec $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+$(VENV)/bench-installed: $(INSTALLED)
+	@echo "installing the peers ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench: $(VENV)/bench-installed  ## this project and its peers on the same stream, and a table
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 worker: $(INSTALLED)  ## a worker on the Redis of OKWS_REDIS_URL
 	@$(WITH_CELERYCONFIG) exec $(BIN)/celery -A okws_celery worker --loglevel info $(ARGS)

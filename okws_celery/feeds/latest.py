@@ -17,7 +17,15 @@ from okws_celery.store.batch import Batch
 
 __all__ = ["LatestFeed", "read"]
 
+_SHORTEST = 64  # bytes; a row that is longer has fields
+
+
+class _Stamp(msgspec.Struct, gc=False):
+    ts: str | int | None = ""
+
+
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_stamp = msgspec.json.Decoder(_Stamp).decode
 
 
 class LatestFeed:
@@ -29,7 +37,12 @@ class LatestFeed:
         self.live = True
         self._route = route
         self._key = route.key
-        self._read = RowReader("ts", *route.topic.v5.channel.identity)
+        identity = route.topic.v5.channel.identity
+        self._read = RowReader(*identity)
+        # What nearly every row has in it, and where it is published then: it is about what the topic names.
+        named = dict(route.topic.v5.arg)
+        self._mark = f'"{identity[0]}":"{named.get(identity[0])}"'.encode() if len(identity) == 1 else b"\0"
+        self._own = route.own_row
         self._row = b""
         # Fields that the hash has; None while that is not known, as after a start.
         self._shown: set[str] | None = None
@@ -39,18 +52,18 @@ class LatestFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Remember the last row; publish each on the channel of its identity, or on the topic's if it has none."""
-        rows = [(row, self._spelled(row), self._read(row)) for row in map(bytes, push.data)]
+        rows = [bytes(raw) for raw in push.data]
         if not rows:
             return ""
-        if any(row.translate(None, b" \t\r\n") == b"{}" for row, _, _ in rows):
-            raise BadPush("a row without fields")
+        times = [self._time(row) for row in rows]
+        spelled = [self._spelled(row) for row in rows]
+        channels = [self._own if self._mark in row else self._channel(row) for row in rows]
         if self._route.publish_rows:
-            for _, spelled, (_, *identity) in rows:
-                channel = self._route.rows + ":".join(identity) if any(identity) else self._route.own_row
-                batch.publish(channel, spelled)
-        self._row = rows[-1][0]
-        self.first_ts = ms(rows[0][2][0])
-        self.last_ts = max(self.last_ts, ms(rows[-1][2][0]))
+            for channel, said in zip(channels, spelled, strict=True):
+                batch.publish(channel, said)
+        self._row = rows[-1]
+        self.first_ts = times[0]
+        self.last_ts = max(self.last_ts, times[-1])
         batch.mark(self)
         return ""
 
@@ -86,8 +99,22 @@ class LatestFeed:
         rows = known if isinstance(known, list) else list(known.values()) if isinstance(known, dict) else []
         if rows:
             self._row = rows[-1]
-            self.last_ts = ms(self._read(self._row)[0])
+            self.last_ts = self._time(self._row)
             batch.mark(self)
+
+    def _time(self, row: bytes) -> int:
+        """Its exchange ms, 0 if it has none; BadPush if it is no row."""
+        if len(row) < _SHORTEST and row.translate(None, b" \t\r\n") == b"{}":
+            raise BadPush("a row without fields")
+        try:
+            ts = _stamp(row).ts
+        except ValueError as problem:
+            raise BadPush(f"row {row[:80]!r}: {problem}") from None
+        return ms(ts if ts.__class__ is str else str(ts))
+
+    def _channel(self, row: bytes) -> str:
+        identity = self._read(row)
+        return self._route.rows + ":".join(identity) if any(identity) else self._own
 
     def _spelled(self, row: bytes) -> bytes:
         """A row as readers get it; BadPush if that cannot be done."""

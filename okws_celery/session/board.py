@@ -198,6 +198,9 @@ class Board:
         if not routed:
             self.unrouted += 1
             return None
+        self.pushes += 1
+        if len(routed) == 1:
+            return self._take(batch, routed[0], push, frame, now_ms, source)
         broken: Entry | None = None
         problem: BadPush | None = None
         for served in routed:
@@ -207,7 +210,6 @@ class Board:
                 problem = raised
         if problem is not None:
             raise problem
-        self.pushes += 1
         return broken
 
     def _take(self, batch: Batch, served: _Served, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
@@ -233,9 +235,12 @@ class Board:
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
-        self.resumed(batch, entry)
+        self._touched[entry] = None
+        if entry.gap_from >= 0:
+            self.resumed(batch, entry)
         if feed.live:
-            self._live(batch, entry, now_ms)
+            if entry.state != "live":
+                self._live(batch, entry, now_ms)
         elif entry.state == "live":
             # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.
             self._stale(batch, entry, "crossed", now_ms)
