@@ -116,7 +116,9 @@ class Ledger:
             self._unconfirmed.popleft()
 
     def again(self, batch: Batch) -> None:
-        """What is not confirmed did not reach Redis."""
+        """What is not confirmed did not reach Redis, nor did a question that was not answered: `prepare` asks anew."""
+        if not self.prepared:
+            self._asked = False
         lost, self._unconfirmed = self._unconfirmed, deque()
         for _, command in lost:
             self.log(batch, *command)

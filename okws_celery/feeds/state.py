@@ -75,7 +75,6 @@ class StateFeed:
     def prepare(self, batch: Batch) -> None:
         """Ask for the rows that an earlier session left: a snapshot that does not have them ends them."""
         self._waiting = True
-        self._replaced = False
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
         if self._log_key:
             self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged)
@@ -123,7 +122,7 @@ class StateFeed:
         self._changed = {**dict.fromkeys(self._gone), **self._rows}
         if self._changed:
             batch.mark(self)
-        if self._waiting:
+        if not self.prepared:
             self.prepare(batch)
 
     def interrupted(self, batch: Batch) -> None:

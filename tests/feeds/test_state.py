@@ -149,6 +149,37 @@ def test_a_snapshot_ends_what_an_earlier_session_left(bench: Any, answered: bool
     assert {field: json.loads(row) for field, row in left.items()} == {"1": position("1", "3"), "9": futures}
 
 
+def test_a_snapshot_ends_what_was_left_though_the_answer_was_lost(bench: Any) -> None:
+    """What an earlier session left is asked for once more; the snapshot that came meanwhile still ends it."""
+    bench.start("positions:ANY")
+    bench.push(position("1"), position("2"))
+    bench.start("positions:ANY", prepare=False)
+    bench.feed.prepare(bench.batch)
+    bench.push(position("1"), eventType="snapshot", curPage=1, lastPage=True, flush=False)
+    _, asked = bench.batch.seal()
+    for handler in asked.values():
+        handler(None)
+    bench.feed.rewrite(bench.batch)
+    bench.flush()
+    bench.flush()
+    assert sorted(fields(bench)) == ["1"]
+
+
+def test_the_log_is_asked_for_again_when_the_question_did_not_reach_redis(bench: Any) -> None:
+    """Nothing that is in the log is written again, and REST may be asked: the feed knows what there was."""
+    bench.start("orders:ANY")
+    bench.push(order("1"))
+    bench.start("orders:ANY", prepare=False)
+    bench.feed.prepare(bench.batch)
+    bench.batch.clear()
+    bench.feed.ledger.again(bench.batch)
+    bench.feed.rewrite(bench.batch)
+    bench.flush()
+    assert bench.feed.prepared
+    bench.push(order("1"))
+    assert len(bench.stream("okex/N/orders/log")) == 1
+
+
 def test_account_is_split_by_currency(bench: Any) -> None:
     """Field = ccy, and the account level under its own name, without the details."""
     row = {"uTime": "1000", "totalEq": "3", "details": [{"ccy": "USDT", "eq": "1"}, {"ccy": "BTC", "eq": "2"}]}
