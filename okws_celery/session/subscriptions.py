@@ -5,8 +5,8 @@
     ASKED      ack                          LIVE       (LEAVING at once if it is wanted no more)
     ASKED      error that may pass          WAITING    after a pause
     ASKED      error for good               PARKED     until somebody asks anew
-    ASKED      no answer within 10 s        WAITING
-    ASKED      its request was not parsed   WAITING    to be asked for in a request of its own
+    ASKED      no answer within 10 s        WAITING if wanted, else forgotten
+    ASKED      its request was not parsed   WAITING if wanted, else forgotten; asked for in a request of its own
     LIVE       wanted no more, or broken    LEAVING    an unsubscribe request goes out
     LIVE       late error                   WAITING or PARKED, as above
     LIVE       the exchange ended it        PARKED
@@ -261,7 +261,7 @@ class Subscriptions:
             if item.state not in (State.ASKED, State.LEAVING) or now - item.asked_at < ANSWER_S:
                 continue
             self._answered(item.arg, "subscribe" if item.state is State.ASKED else "unsubscribe")
-            if item.state is State.LEAVING:
+            if item.state is State.LEAVING or not item.wanted:
                 changes += self._left(item)
             else:
                 self._again(item, now)
@@ -316,17 +316,22 @@ class Subscriptions:
 
     def _ask_alone(self, args: list[Arg], event: Event, now: float) -> list[Change]:
         # The request could not be parsed, which fails it whole (PROTOCOL 4), and its text echoes all of it.
+        changes = []
         for arg in args:
             self._answered(arg, "subscribe")
             self._answered(arg, "unsubscribe")
             item = self._by_arg[arg]
             item.alone = True
             if item.state is State.LEAVING:
-                self._by_arg[arg].state = State.LIVE
+                item.state = State.LIVE
+            elif not item.wanted:
+                changes += self._left(item)
+                continue
             else:
                 item.state, item.not_before = State.WAITING, now
+            changes.append(Change("retry", arg, event.code, event.text))
         self.touched = True
-        return [Change("retry", arg, event.code, event.text) for arg in args]
+        return changes
 
     def _refuse(self, args: Iterable[Arg], event: Event, now: float) -> list[Change]:
         changes = []
@@ -352,6 +357,7 @@ class Subscriptions:
         item.state = State.WAITING
         item.renewing = False
         item.not_before = now + _PAUSES_S[min(item.attempts, len(_PAUSES_S) - 1)]
+        self._next_due = min(self._next_due, item.not_before)
         item.attempts += 1
 
     def _left(self, item: _Subscription) -> list[Change]:

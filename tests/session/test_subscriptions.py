@@ -131,6 +131,24 @@ class TestRetries:
         assert sent(subscriptions, 2.2) == []
         assert sent(subscriptions, 3.2) == [("subscribe", [BTC])]
 
+    def test_long_pause_of_one_does_not_hold_up_another(self) -> None:
+        """One arg is refused again and again and waits for a minute; another's first pause is a second all the same."""
+        subscriptions, request_id = asked(BTC)
+        now = 0.0
+        for _ in range(6):
+            subscriptions.failed(error(60014, "too frequent", request_id), now)
+            while not subscriptions.due(now):
+                now += 1.0
+            (request,) = subscriptions.requests(now)
+            request_id = json.loads(request)["id"]
+        subscriptions.failed(error(60014, "too frequent", request_id), now)
+        now += 1.0
+        assert not subscriptions.due(now)
+        subscriptions.want(ETH, now)
+        assert sent(subscriptions, now) == [("subscribe", [ETH])]
+        subscriptions.failed(error(60014, "too frequent: tickers ETH-USDT"), now)
+        assert subscriptions.due(now + 1.5)
+
     def test_no_answer_is_asked_again(self) -> None:
         """An ack that does not come within 10 s is given up, and the question repeated."""
         subscriptions, _ = asked(BTC)
@@ -183,6 +201,24 @@ class TestChanges:
         assert sent(subscriptions) == [("unsubscribe", [BTC])]
         assert subscriptions.acknowledged(ack("unsubscribe", BTC), BTC) == [Change("gone", BTC)]
         assert subscriptions.state(BTC) is None
+
+    def test_unwanted_while_asked_and_never_answered(self) -> None:
+        """What nobody wants any more is not waited for twice: who unsubscribes hears that it is gone."""
+        subscriptions, _ = asked(BTC)
+        assert not subscriptions.unwant(BTC)
+        assert subscriptions.overdue(11.0) == [Change("gone", BTC)]
+        assert subscriptions.state(BTC) is None
+        assert sent(subscriptions, 12.0) == []
+        assert subscriptions.acknowledged(ack("subscribe", BTC), BTC) == []
+        assert sent(subscriptions, 12.0) == [("unsubscribe", [BTC])]
+
+    def test_unwanted_while_asked_in_a_request_that_could_not_be_parsed(self) -> None:
+        """The others are asked for alone; what nobody wants any more is gone."""
+        subscriptions, request_id = asked(BTC, ETH)
+        subscriptions.unwant(BTC)
+        changes = subscriptions.failed(error(60012, "Invalid request: {...}", request_id), 0.0)
+        assert changes == [Change("gone", BTC), Change("retry", ETH, 60012, "Invalid request: {...}")]
+        assert sent(subscriptions, 0.0) == [("subscribe", [ETH])]
 
     def test_renewal_is_one(self) -> None:
         """However often a broken book asks for it, one unsubscribe and one subscribe go out."""
