@@ -111,7 +111,7 @@ class RestClient:
     def _wait_for_turn(self, request: RestRequest) -> None:
         host = urlsplit(self._endpoints.rest_url).netloc
         try:
-            delay_s = rest_delay_s(self._registry, host, request.path, request.a_second)
+            delay_s = rest_delay_s(self._registry, host, request.path, request.a_second, _MOST_DELAY_S)
         except redis.RedisError:
             delay_s = 1 / request.a_second
         if delay_s > _MOST_DELAY_S:

@@ -14,6 +14,7 @@ from okws_celery.okx.rest import RestError, time_request
 from okws_celery.session.rest_client import RestClient
 from okws_celery.settings import Settings
 from okws_celery.simulator import Simulator
+from okws_celery.store.pacing import rest_delay_s
 from okws_celery.store.registry import Registry
 
 
@@ -56,3 +57,15 @@ def test_tls_with_an_authority_of_ones_own(redis_url: str, certificate: Certific
         assert msgspec.json.decode(row)["ts"].isdigit()
         with pytest.raises(RestError, match="REST at https"):
             RestClient(registry, endpoints).get(time_request())
+
+
+def test_who_gives_up_keeps_nobody_waiting(redis_url: str) -> None:
+    """A turn that is too far away is not taken, however often it is asked for."""
+    registry = Registry(Settings(redis_url=redis_url))
+
+    def delay_s() -> float:
+        return rest_delay_s(registry, "okx.example", "/api/v5/market/candles", 1.0, 3.0)
+
+    taken = [delay_s() for _ in range(4)]
+    assert [round(delay) for delay in taken] == [0, 1, 2, 3]
+    assert max(delay_s() for _ in range(100)) < 5.0
