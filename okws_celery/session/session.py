@@ -149,6 +149,8 @@ class Session:
         self._started_ms = self._clock.ms
         self._inherited = Inherited(self._data)
         self._after_flush: list[Callable[[], None]] = []
+        # Those of the batch that is under way.
+        self._waiting_for_redis: list[Callable[[], None]] = []
         self._overflow = ""
         self._open_answered = not plan.reply_id
         self._close_ids: list[str] = []
@@ -270,9 +272,13 @@ class Session:
 
     def _confirmed(self) -> Callable[[], None]:
         """What to do when the batch that is about to go is known to be in Redis."""
-        actions, self._after_flush = [self._board.flushed(), *self._after_flush], []
+        written = self._board.flushed()
+        actions = self._waiting_for_redis = self._after_flush
+        self._after_flush = []
 
         def done() -> None:
+            self._waiting_for_redis = []
+            written()
             for action in actions:
                 action()
 
@@ -311,6 +317,7 @@ class Session:
         """See fence.Holder."""
         _log.warning("session %s: the lease had gone from Redis and is ours again", self._plan.name)
         self._status = ""
+        self._wait_again()
         self._board.emptied(self._batch, "the lease was lost")
         self._desired.look(self._batch)
 
@@ -324,7 +331,13 @@ class Session:
     def fence_dropped(self, reason: str) -> None:
         """See fence.Holder."""
         self._status = ""
+        self._wait_again()
         self._board.dropped(self._batch, reason)
+
+    def _wait_again(self) -> None:
+        """A batch is not in Redis: what was to be done after it waits for the next, which says the same."""
+        self._after_flush = self._waiting_for_redis + self._after_flush
+        self._waiting_for_redis = []
 
     # -- what is wanted
 

@@ -142,3 +142,16 @@ def test_strange_things_under_our_keys(held: Held, simulator: Simulator) -> None
     held.redis.set(held.data.of("tickers:BTC-USDT"), "a string")
     assert held.subscribe("tickers:SOL-USDT")["errorCode"] == 80000
     assert held.ending is None
+
+
+def test_lease_goes_while_a_book_breaks(hold: Callable[..., Held], simulator: Simulator) -> None:
+    """The batch that says that a book is broken never reaches Redis: the book is subscribed again all the same."""
+    held = hold()
+    held.subscribe("books:BTC-USDT")
+    eventually(lambda: held.topic("books:BTC-USDT").get("state") == "live")
+    for _ in range(3):
+        before = len(simulator.requests)
+        simulator.fault("gap", arg="books:BTC-USDT")
+        held.redis.delete(held.keys.lease)
+        eventually(lambda before=before: len(simulator.requests) == before + 2, timeout=20)  # type: ignore[misc]
+        eventually(lambda: held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live", timeout=20)
