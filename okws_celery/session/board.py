@@ -72,6 +72,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         self.refillable = self.feed if isinstance(self.feed, Refillable) else None
+        self.mark = self.refillable.mark() if self.refillable else None
 
 
 def _nobody(entry: Entry, whole: bool) -> None:
@@ -288,8 +289,10 @@ class Board:
 
     def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str, *, whole: bool) -> None:
         for entry in entries:
+            if self._entries.get(entry.topic.text) is not entry:
+                continue  # it was left meanwhile
             self._open_gap(batch, entry, reason, entry.written_ts)
-            if (feed := entry.refillable) and entry.mark is not None:
+            if feed := entry.refillable:
                 feed.undo(entry.mark)
             self.on_missing(entry, whole)
         for ledger in self._ledgers.values():

@@ -122,6 +122,7 @@ class Exchange:
             self._gone(self._leaving.pop(topic.arg))  # it will be left and subscribed again
         if topic.channel.login and self._credentials is None:
             self._board.refused(self._batch, topic.arg, 0, NEEDS_LOGIN, self._clock.ms)
+            self._refill.left(topic.text)
             return
         for other in in_the_way(topic, self._board):
             self._fall_back(other)
@@ -457,7 +458,8 @@ class Exchange:
                     self._refused(change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
-                    source = link.serial if change.kind == "broken" else 0
+                    # While the link that this one replaces still serves the topic, nothing is missing.
+                    source = link.serial if change.kind == "broken" or self._links.replaces(link) else 0
                     self._board.broken(self._batch, change.arg, why, self._clock.ms, source)
                 case "gone":
                     for text in [self._leaving.pop(change.arg)] if change.arg in self._leaving else texts:

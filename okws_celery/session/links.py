@@ -50,6 +50,12 @@ class Links:
         """Whether this one is being replaced."""
         return link in self._retiring
 
+    def replaces(self, link: Link) -> bool:
+        """Whether another link to the same path is being replaced by this one."""
+        return link not in self._retiring and any(
+            old.path == link.path and old.state is LinkState.UP for old in self._retiring
+        )
+
     @property
     def complete(self) -> bool | None:
         """Whether every link that is needed, or one that it replaces, is up and logged in; None if none is needed."""

@@ -112,7 +112,7 @@ class Refill:
     def missing(self, entry: Entry, whole: bool = False) -> None:
         """Something was missed; `whole`: Redis has lost everything of this topic."""
         source = self._source(entry)
-        if source is None:
+        if source is None or entry.state == "refused":
             return
         feed = entry.refillable
         if feed is not None:
@@ -126,7 +126,7 @@ class Refill:
         """Redis was emptied on purpose: ask anew for what REST has of every topic."""
         for entry in self._board:
             source = self._source(entry)
-            if source is not None and source.at_first:
+            if source is not None and source.at_first and entry.state != "refused":
                 if entry.refillable is not None:
                     entry.refillable.emptied()
                 self._need(entry, source, gap=False)

@@ -116,6 +116,30 @@ class TestNotices:
         assert [held.topic(topic)["state"] for topic in topics] == ["live"] * len(topics)
         assert held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live"
 
+    def test_the_new_link_is_refused_for_a_moment(self, hold: Hold, simulator: Simulator) -> None:
+        """The second link's subscriptions are too frequent at first: as long as the first link serves the topics,
+        nothing is stale and nothing is missing."""
+        held = hold()
+        topics = ["tickers:BTC-USDT", "trades:BTC-USDT", "books:BTC-USDT"]
+        assert held.subscribe(*topics)["errorCode"] == 80000
+        eventually(lambda: held.topic("books:BTC-USDT")["state"] == "live")
+        (before,) = simulator.connections("public")
+        with Listener(held.registry.settings.redis_url, held.data.event) as listener:
+            refusal = simulator.fault("refuse", code=60014, text="Requests too frequent.", times=3)
+            simulator.fault("notice", path="public", close_after_s=30)
+            eventually(
+                lambda: (
+                    [link.conn_id for link in simulator.connections("public")] not in ([before.conn_id], [])
+                    and before.conn_id not in [link.conn_id for link in simulator.connections("public")]
+                ),
+                timeout=20,
+                what="the old connection is left for the new one",
+            )
+            assert refusal.hits == 3
+            assert flowing(held)
+            assert listener.ops("STALE", "GAP") == []
+        assert [held.topic(topic)["state"] for topic in topics] == ["live"] * 3
+
     def test_closed_before_it_could_be_replaced(self, hold: Hold, simulator: Simulator) -> None:
         """If the exchange cannot be reached meanwhile, the end of the old link is a cut like any other."""
         held = hold()
