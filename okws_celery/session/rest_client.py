@@ -24,7 +24,7 @@ __all__ = ["RestClient"]
 _CONNECT_S = 3.0
 _READ_S = 5.0
 _TRIES = 3
-_CONNECTIONS = 4  # kept open
+_CONNECTIONS = 8  # kept open: more than ever ask at once
 _PAUSE_S = 0.5
 _MOST_DELAY_S = 10.0
 

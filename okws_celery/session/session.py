@@ -85,9 +85,10 @@ class Session:
         registry: Registry,
         on_status: Callable[[str], None] = lambda status: None,
         stopping: Callable[[], bool] = lambda: False,
+        clock: Clock | None = None,
     ) -> None:
         """`on_status` hears each new status and must not block; `stopping` tells that this process is to end, which
-        is asked every second, as the control bus cannot say so while Redis is away."""
+        is asked every second, as the control bus cannot say so while Redis is away. `clock`: this machine's."""
         options = plan.record.options
         self._plan = plan
         self._on_status = on_status
@@ -95,7 +96,7 @@ class Session:
         self._keys = registry.keys(plan.name)
         self._data = registry.data(plan.name)
         self._shared = registry.shared
-        self._clock = Clock()
+        self._clock = clock or Clock()
         self._batch = Batch()
         self._mailbox = Mailbox()
         self._selector = selectors.DefaultSelector()

@@ -11,11 +11,29 @@ from okws_celery.errors import Answer
 from okws_celery.keys import ControlKeys, DataKeys
 from okws_celery.okx.login import Credentials
 from okws_celery.session import Ending, Plan, Session
+from okws_celery.session.clock import Clock
 from okws_celery.settings import Settings
 from okws_celery.store.fence import new_token
 from okws_celery.store.registry import DEFAULT_OWNER, Command, Registry, now_ms
 
 DEMO = Credentials("demo", "demo-secret", "demo-pass")
+
+
+class FastClock(Clock):
+    """Unix time that runs `speed` times as fast from the beginning on: an hour of silence need not be waited for.
+
+    What waits for sockets goes by monotonic time, which is left alone.
+    """
+
+    __slots__ = ("_begin_ms", "_speed")
+
+    def __init__(self, speed: float) -> None:
+        self._begin_ms, self._speed = now_ms(), speed
+        super().__init__()
+
+    def read(self) -> None:
+        super().read()
+        self.ms = int(self._begin_ms + (self.ms - self._begin_ms) * self._speed)
 
 
 class Held:
@@ -28,6 +46,7 @@ class Held:
         name: str = "tests",
         credentials: Credentials | None = None,
         registry_url: str = "",
+        clock: Clock | None = None,
         **options: Any,
     ) -> None:
         """`registry_url` is for a test that puts something between the session and its Redis."""
@@ -51,7 +70,7 @@ class Held:
         record = self.registry.open(name, ticket=ticket, task_id=f"task-{ticket}", options=options)
         assert record is not None
         plan = Plan(name, self.token, record, credentials, "w1", reply_id="opening")
-        session = Session(plan, settings, Registry(settings), self.statuses.append)
+        session = Session(plan, settings, Registry(settings), self.statuses.append, clock=clock)
         self._thread = threading.Thread(target=self._hold, args=(session,), daemon=True)
         self._thread.start()
 
