@@ -291,10 +291,14 @@ class Board:
         for entry in entries:
             if self._entries.get(entry.topic.text) is not entry:
                 continue  # it was left meanwhile
+            had_none = entry.gap_from < 0
             self._open_gap(batch, entry, reason, entry.written_ts)
             if feed := entry.refillable:
                 feed.undo(entry.mark)
             self.on_missing(entry, whole)
+            if had_none and entry.gap_from >= 0 and not entry.refilling and _is_rewritten(entry):
+                # The exchange may have nothing new to say for days.
+                self._close_gap(batch, entry, max(entry.gap_from, entry.feed.last_ts))
         for ledger in self._ledgers.values():
             ledger.again(batch)
         self._touched.clear()
@@ -505,6 +509,11 @@ class Board:
         if entry.reason:
             told["reason"] = entry.reason
         batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))
+
+
+def _is_rewritten(entry: Entry) -> bool:
+    """Whether all that there is to know of a topic is written again from memory."""
+    return entry.state == "live" and entry.topic.channel.kind in (Kind.STATE, Kind.LATEST)
 
 
 def _tells_events(entry: Entry) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from session.holding import Held
+from session.holding import DEMO, Held
 from waiting import eventually
 
 from okws_celery.embedded import EmbeddedRedis
@@ -155,3 +156,23 @@ def test_lease_goes_while_a_book_breaks(hold: Callable[..., Held], simulator: Si
         held.redis.delete(held.keys.lease)
         eventually(lambda before=before: len(simulator.requests) == before + 2, timeout=20)  # type: ignore[misc]
         eventually(lambda: held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live", timeout=20)
+
+
+def test_redis_is_emptied_while_nothing_happens(hold: Callable[..., Held]) -> None:
+    """What an account has stands there again, and its GAP is closed, though the exchange has nothing new to say."""
+    held = hold(credentials=DEMO)
+    held.opened()
+    topics = ["balance_and_position", "account", "spot/account:USDT"]
+    assert held.subscribe(*topics)["errorCode"] == 80000
+    eventually(lambda: all(held.redis.exists(held.data.of(topic.partition(":")[0])) for topic in topics))
+    before = held.redis.hgetall(held.data.of("balance_and_position"))
+    held.redis.flushall()
+
+    def closed() -> set[str]:
+        told = [json.loads(fields["data"]) for _, fields in held.redis.xrange(held.data.gaps)]
+        assert all(gap["to"] is None or gap["from"] <= gap["to"] for gap in told)
+        return {gap["topic"] for gap in told if gap["to"]}
+
+    eventually(lambda: closed() == set(topics), what="every GAP is closed")
+    assert held.redis.hgetall(held.data.of("balance_and_position")) == before
+    assert [held.topic(topic)["state"] for topic in topics] == ["live"] * 3
