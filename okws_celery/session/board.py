@@ -220,6 +220,8 @@ class Board:
                 entry.translated.aside(batch, push, aside)
             return None
         feed = entry.feed
+        if entry.state == "refused" and source < entry.source:
+            return None
         if source != entry.source and not self._from_another(entry, push, source):
             return None
         fault = feed.write(batch, push)
@@ -323,9 +325,10 @@ class Board:
             if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
                 self._live(batch, entry, now_ms)
 
-    def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int) -> None:
-        """The exchange will not serve this arg."""
+    def refused(self, batch: Batch, arg: Arg, code: int, text: str, now_ms: int, source: int = 0) -> None:
+        """The exchange will not serve this arg: on a link, and what an older one still says of it does not count."""
         for entry in self.of_arg(arg):
+            entry.source = max(entry.source, source)
             entry.feed.interrupted(batch)
             self._set(batch, entry, "refused", f"{code} {text}".strip() if code else text, now_ms)
 

@@ -455,7 +455,7 @@ class Exchange:
                     self._board.acknowledged(self._batch, change.arg, self._clock.ms, link.serial)
                     self._first_push |= dict.fromkeys(texts, self._clock.now + _FIRST_PUSH_S)
                 case "refused":
-                    self._refused(change)
+                    self._refused(link, change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
                     # While the link that this one replaces still serves the topic, nothing is missing.
@@ -467,9 +467,9 @@ class Exchange:
                 case _:
                     raise AssertionError(change.kind)
 
-    def _refused(self, change: Change) -> None:
+    def _refused(self, link: Link, change: Change) -> None:
         _log.warning("session %s: %s refused: %d %s", self._name, dict(change.arg), change.code, change.text)
-        self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms)
+        self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms, link.serial)
         for entry in self._board.of_arg(change.arg):
             text = entry.topic.text
             self._first_push.pop(text, None)

@@ -140,6 +140,20 @@ class TestNotices:
             assert listener.ops("STALE", "GAP") == []
         assert [held.topic(topic)["state"] for topic in topics] == ["live"] * 3
 
+    def test_the_new_link_is_refused_for_good(self, hold: Hold, simulator: Simulator) -> None:
+        """A topic that the second link does not get is refused, whatever the first one still brings; others go on."""
+        held = hold()
+        assert held.subscribe("tickers:BTC-USDT", "tickers:ETH-USDT")["errorCode"] == 80000
+        (before,) = simulator.connections("public")
+        simulator.fault("refuse", arg="tickers:BTC-USDT", code=60018, text="channel:tickers,instId:BTC-USDT is gone")
+        simulator.fault("notice", path="public", close_after_s=30)
+        eventually(lambda: before.conn_id not in [link.conn_id for link in simulator.connections("public")], timeout=20)
+        assert flowing(held, "tickers:ETH-USDT")
+        assert held.topic("tickers:BTC-USDT")["state"] == "refused"
+        simulator.clear_faults()
+        assert held.subscribe("tickers:BTC-USDT")["errorCode"] == 80000
+        assert flowing(held)
+
     def test_closed_before_it_could_be_replaced(self, hold: Hold, simulator: Simulator) -> None:
         """If the exchange cannot be reached meanwhile, the end of the old link is a cut like any other."""
         held = hold()
