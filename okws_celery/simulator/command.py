@@ -66,13 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(namespace: argparse.Namespace) -> int:
     """Serve, or do an action; gives the exit status, with one line on standard error if it is not 0.
 
-    0: a signal ended it, or the action is done. 1: no simulator answers. 2: it cannot begin as it was asked to.
+    0: a signal ended it, or the action is done. 1: it cannot listen there, something is not installed, or no simulator
+    answers. 2: what was asked for cannot be understood.
     """
     try:
         return run_action(namespace) if namespace.action else asyncio.run(_serve(namespace))
     except (OkwsError, ImportError) as problem:
         print(f"okws simulator: {problem}", file=sys.stderr)
-        return 1 if namespace.action and not isinstance(problem, BadCommand) else 2
+        return 2 if isinstance(problem, BadCommand) else 1
     except KeyboardInterrupt:
         return 0
 
@@ -89,13 +90,13 @@ async def _serve(given: argparse.Namespace) -> int:
         from okws_celery.simulator.exchange import Options
         from okws_celery.simulator.server import Server
     if bool(given.cert) != bool(given.key):
-        raise OkwsError("--cert and --key belong together: give both or none")
+        raise BadCommand("--cert and --key belong together: give both or none")
     if not 0 < given.speed <= 1000:
-        raise OkwsError(f"--speed {given.speed:g}: a factor above 0 and up to 1000 is accepted")
+        raise BadCommand(f"--speed {given.speed:g}: a factor above 0 and up to 1000 is accepted")
     if given.load is None and (given.mix or given.instruments):
-        raise OkwsError("--mix and --instruments belong to --load RATE")
+        raise BadCommand("--mix and --instruments belong to --load RATE")
     if given.idle <= 0 or given.most_on_one < 0 or given.most_in_all < 0:
-        raise OkwsError("--idle takes seconds above 0; --most-on-one and --most-in-all a number from 0")
+        raise BadCommand("--idle takes seconds above 0; --most-on-one and --most-in-all a number from 0")
     options = Options(
         seed=given.seed,
         limits=not given.no_limits,

@@ -66,12 +66,12 @@ def test_ready_line_and_clean_end(start: Start, number: signal.Signals) -> None:
 
 
 def test_a_port_in_use(start: Start) -> None:
-    """One line on standard error that names the address, and status 2."""
+    """One line on standard error that names the address, and status 1, as of every command that cannot start."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start("--port", str(port))
         out, err = process.communicate(timeout=20)
-        assert (process.returncode, out) == (2, "")
+        assert (process.returncode, out) == (1, "")
         assert err.count("\n") == 1
         assert f"127.0.0.1:{port}" in err
         with pytest.raises(OkwsError, match=str(port)):
@@ -87,7 +87,8 @@ def test_a_port_in_use(start: Start) -> None:
         (["--cert", "/no/such.pem"], "belong together"),
         (["--cert", "/no/such.pem", "--key", "/no/such.pem"], "/no/such.pem"),
         (["--speed", "0"], "above 0"),
-        (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
+        (["--mix", "trades=1"], "--load"),
+        (["--idle", "0"], "--idle"),
     ],
 )
 def test_wrong_options(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
@@ -96,6 +97,15 @@ def test_wrong_options(capsys: pytest.CaptureFixture[str], arguments: list[str],
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_host_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no resolver knows cannot be listened on: one line, and status 1."""
+    assert main(["--port", "0", "--host", "no.such.host.invalid"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no.such.host.invalid" in err
     assert err.count("\n") == 1
 
 
@@ -144,14 +154,14 @@ def test_a_stopped_simulator_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_without_aiohttp_one_line_says_what_to_install(tmp_path: Path) -> None:
-    """Where the extra is not installed the command says so in one line, status 2; importing the package is no error."""
+    """Where the extra is not installed the command says so in one line, status 1; importing the package is no error."""
     hidden = tmp_path / "aiohttp"
     hidden.mkdir()
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'aiohttp'\", name='aiohttp')\n")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"}
     command = [sys.executable, "-m", "okws_celery.simulator.command", "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=20, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "okws_celery[simulator]" in done.stderr
     assert done.stderr.count("\n") == 1
     program = "import okws_celery.simulator as s\ntry:\n  s.Simulator\nexcept ImportError as e:\n  print(e)"
