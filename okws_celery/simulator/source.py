@@ -25,6 +25,8 @@ _PROMPT = frozenset(
 """Channels that push as things happen; without one of them the market looks up only every 100 ms."""
 _SLOW_STEPS = 5
 _MOST_STEPS = 500
+_MOST_BEHIND_MS = 10_000
+"""How far the market may stay behind its clock where that runs faster than the real one."""
 
 
 class Clock:
@@ -34,6 +36,10 @@ class Clock:
         self.speed = speed
         self._begin_ms = time.time() * 1000
         self._began_s = time.monotonic()
+
+    def go_on_from(self, ms: int) -> None:
+        """Let it be this moment: what lives by the clock cannot keep up with it."""
+        self._begin_ms, self._began_s = ms, time.monotonic()
 
     def now_ms(self) -> int:
         """The present moment."""
@@ -123,8 +129,16 @@ class MarketSource:
         return len(asked)
 
     def advance(self, emit: Emit) -> None:
-        """Take all steps that are due and emit what they bring. A step is due when the time that it covers is over."""
+        """Take the steps that are due and emit what they bring. A step is due when the time that it covers is over.
+
+        A market that was to run faster than this machine can do runs as fast as it can: its clock waits for it.
+        """
         now_ms = self.clock.now_ms()
+        if self.clock.speed > 1:
+            slowest_ms = min((one[0].engine.at_ms for one in self._by_engine.values()), default=now_ms)
+            if now_ms - slowest_ms > _MOST_BEHIND_MS:
+                now_ms = slowest_ms + _MOST_BEHIND_MS
+                self.clock.go_on_from(now_ms)
         for _ in range(_MOST_STEPS):
             behind = [one for one in self._by_engine.values() if one[0].engine.at_ms + 2 * STEP_MS <= now_ms]
             if not behind:
