@@ -60,7 +60,7 @@ _TABLE: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("rename", {"inst_id": "", "to": ""}, "an instrument gets another instId: `instruments` says so, trades and books go on under the old one, other topics fall silent"),
     ("renumber", {"inst_id": ""}, "the sequence numbers of an instrument begin anew, as after a maintenance (PROTOCOL 6.3)"),
     ("rest", {"endpoint": "", "status": 503, "code": 0, "seconds": 0.0, **_ALWAYS}, "REST answers (those whose path begins so) with this HTTP status (429, 503; 200 for the true answer) and OKX's code, after so many seconds"),
-    ("stop_listening", {}, "new connections are refused, live ones stay"),
+    ("stop_listening", {"seconds": 0.0}, "new connections are refused, live ones stay; 0 seconds: until Python's `Simulator.resume`, since HTTP cannot ask for it then"),
     ("resume", {}, "new connections are taken again, on the same port"),
     ("clear", {}, "all standing and repeated faults end"),
 )  # fmt: skip
@@ -72,6 +72,10 @@ MEANINGS: dict[str, str] = {name: meaning for name, _, meaning in _TABLE}
 
 _STANDING = frozenset({name for name, defaults in FAULTS.items() if "times" in defaults} | {"trickle"})
 _NUMBERS = "seconds late_s pause_s close_after_s every_s times count code status chance".split()
+_RANGES = {("", "chance"): (0, 1), ("close", "code"): (1000, 4999), ("rest", "status"): (200, 599)}
+"""Of a fault's numbers, or of every fault's: the least and the most."""
+_MOST_REASON = 123
+"""Bytes of text in a close frame (RFC 6455, 5.5.1)."""
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "kind": GARBAGE,
     "how": ("fin", "rst"),
@@ -170,6 +174,11 @@ def _check(name: str, options: Mapping[str, Any]) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
+    for (of, key), (least, most) in _RANGES.items():
+        if of in ("", name) and key in options and not least <= options[key] <= most:
+            raise BadCommand(f"fault {name!r}: {key} {options[key]!r}; {least} to {most} is accepted")
+    if name == "close" and len(str(options["text"]).encode()) > _MOST_REASON:
+        raise BadCommand(f"fault 'close': text of more than {_MOST_REASON} bytes; a close frame holds no more")
     if not isinstance(options.get("seed", 0), int):
         raise BadCommand(f"fault {name!r}: seed {options['seed']!r}; a whole number is accepted")
     for key, accepted in _CHOICES.items():

@@ -112,7 +112,7 @@ class Instrument:
         return decimal_text(turnover * self.ct_units, self.tick_decimals + self.lot_decimals + self.ct_decimals)
 
 
-def instrument_object(one: Instrument, inst_type: str = "", state: str = "live") -> dict[str, Any]:
+def instrument_object(one: Instrument, inst_type: str = "") -> dict[str, Any]:
     """The object of `GET /public/instruments` and the channel `instruments`; spot can be had as MARGIN, too."""
     spot, option = one.is_spot, bool(one.opt_type)
     margin = inst_type == "MARGIN"
@@ -148,7 +148,7 @@ def instrument_object(one: Instrument, inst_type: str = "", state: str = "live")
         "category": "1",
         "instCategory": "1",
         "groupId": "1",
-        "state": state,
+        "state": "live",
         "ruleType": "normal",
         "futureSettlement": False,
         "maxLmtSz": "9999999999" if spot else "100000000",

@@ -14,8 +14,6 @@ __all__ = ["InstrumentsStream"]
 
 _TENTH_MS = 100
 _EVERY_MS = 30 * 60_000
-_REST_ONLY = ("tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct")
-"""Keys that the channel does not have."""
 
 
 class InstrumentsStream(Stream):
@@ -43,7 +41,4 @@ class InstrumentsStream(Stream):
         for one in terms.changes[self._told :]:
             self._told += 1
             if is_of(one, self._inst_type):
-                row = terms.object(one, self._inst_type if self._inst_type != "ANY" else "")
-                for absent in _REST_ONLY:
-                    del row[absent]
-                yield self._push(json.dumps(row, separators=(",", ":")))
+                yield self._push(json.dumps(terms.told(one, self._inst_type), separators=(",", ":")))

@@ -105,9 +105,9 @@ class Engine:
         self._waiting += made
         return made
 
-    def reset_numbers(self) -> None:
+    def renumber(self) -> None:
         """Begin to count anew, as OKX may after a maintenance: the next update of each book leads to a lower number."""
-        self.book.seq_id = self.book.seq_id % 1000
+        self.book.seq_id = min(self.book.seq_id % 1000, self.book.seq_id // 2)
 
     def step(self) -> int:
         """Move on by STEP_MS; gives the moment at which the step began: its trades are of the STEP_MS after it."""

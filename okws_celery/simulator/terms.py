@@ -11,6 +11,8 @@ from okws_celery.simulator.instrument import Instrument, instrument_object
 __all__ = ["Terms", "is_of"]
 
 _LARGEST = ("maxMktSz", "maxStopSz")
+_REST_ONLY = ("tradeQuoteCcyList", "initPxLmtPct", "floatPxLmtPct", "maxPxLmtPct")
+"""Keys that the channel does not have."""
 
 
 class Terms:
@@ -25,6 +27,11 @@ class Terms:
     def object(self, one: Instrument, inst_type: str = "") -> dict[str, Any]:
         """The object of an instrument as it is at present."""
         return {**instrument_object(one, inst_type), **self._changed.get(one.inst_id, {})}
+
+    def told(self, one: Instrument, inst_type: str, state: str = "live") -> dict[str, Any]:
+        """The object as the channel `instruments` gives it to who subscribed this type."""
+        row = {**self.object(one, "" if inst_type == "ANY" else inst_type), "state": state}
+        return {key: value for key, value in row.items() if key not in _REST_ONLY}
 
     def change(self, inst_type: str) -> None:
         """Let some instrument of a type have another largest size of market orders."""

@@ -24,6 +24,7 @@ class Trouble:
         self._standing = standing
         self._upheaval = upheaval
         self._repeated: dict[int, asyncio.TimerHandle] = {}
+        self._resuming: asyncio.TimerHandle | None = None
 
     def apply(self, fault: Fault) -> int:
         """Let a fault stand, or do it at once; gives the number of connections or subscriptions that it met."""
@@ -59,17 +60,16 @@ class Trouble:
             connection.trickle(fault.options["pause_s"])
 
     def stop(self) -> None:
-        """Repeat nothing any more."""
-        for timer in self._repeated.values():
-            timer.cancel()
-        self._repeated.clear()
+        """Do nothing any more, now or later."""
+        self._repeat_nothing()
+        if self._resuming is not None:
+            self._resuming.cancel()
 
     def _do(self, fault: Fault) -> int:
         options = fault.options
         match fault.name:
             case "stop_listening" | "resume":
-                if self.set_listening is not None:
-                    self.set_listening(fault.name == "resume")
+                self._listen(fault.name == "resume", options.get("seconds", 0))
                 return 0
             case "key_changed":
                 return self._upheaval.change_key(options["api_key"], deleted=options["deleted"])
@@ -91,6 +91,16 @@ class Trouble:
             misbehave(connection, fault)
         return len(met)
 
+    def _listen(self, listening: bool, seconds: float) -> None:
+        """Take new connections or not; the opposite after so many seconds, if that is not 0."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+        if self.set_listening is not None:
+            self.set_listening(listening)
+        if seconds:
+            self._resuming = asyncio.get_running_loop().call_later(seconds, self._listen, True, 0)
+
     def _repeat(self, fault: Fault) -> None:
         def again() -> None:
             fault.hits += self._do(fault)
@@ -98,9 +108,14 @@ class Trouble:
 
         self._repeated[id(fault)] = asyncio.get_running_loop().call_later(fault.options["every_s"], again)
 
+    def _repeat_nothing(self) -> None:
+        for timer in self._repeated.values():
+            timer.cancel()
+        self._repeated.clear()
+
     def _clear(self) -> None:
         self._standing.clear()
-        self.stop()
+        self._repeat_nothing()
         for connection in self._connections.values():
             connection.trickle(None)
 

@@ -10,9 +10,10 @@ from okws_celery.errors import BadCommand
 from okws_celery.simulator.accounts import Accounts
 from okws_celery.simulator.connection import Connection
 from okws_celery.simulator.distribution import Distribution
-from okws_celery.simulator.instrument import Instrument, instrument_object
+from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.renaming import OUTLIVES_RENAME, ChangingVenue
 from okws_celery.simulator.source import MarketSource
+from okws_celery.simulator.terms import is_of
 from okws_celery.simulator.trading.floor import Floor
 
 __all__ = ["Upheaval"]
@@ -75,7 +76,7 @@ class Upheaval:
 
     def renumber(self, inst_id: str) -> int:
         """The sequence numbers of its books begin anew (PROTOCOL 6.3)."""
-        self._source.engine(self._venue.first_name(self._instrument(inst_id).inst_id)).reset_numbers()
+        self._source.engine(self._venue.first_name(self._instrument(inst_id).inst_id)).renumber()
         return 1
 
     def _instrument(self, inst_id: str) -> Instrument:
@@ -88,8 +89,9 @@ class Upheaval:
     def _tell(self, one: Instrument, state: str) -> None:
         for subscription in self._distribution.of_channel("instruments"):
             by_key = dict(subscription.offer.arg)
-            if by_key.get("instType") in (one.inst_type, "ANY"):
-                row = instrument_object(one, state=state)
+            wanted = by_key.get("instType", "")
+            if is_of(one, wanted):
+                row = self._source.pulse.terms.told(one, wanted, state)
                 said = {"arg": {"channel": by_key.pop("channel"), **by_key}, "data": [row]}
                 self._distribution.push_to(subscription, json.dumps(said, separators=(",", ":")))
 

@@ -76,11 +76,13 @@ def test_a_key_is_changed_and_another_deleted(sim: Simulator) -> None:
 def test_an_instrument_is_delivered(sim: Simulator) -> None:
     """`instruments` says that it expired, its topics fall silent, others go on, and it cannot be had any more."""
     with Talk(sim.ws_url + "/public") as talk:
-        talk.subscribe(SPOT, "tickers:BTC-USDT", "tickers:ETH-USDT")
+        talk.subscribe(SPOT, {**SPOT, "instType": "MARGIN"}, "tickers:BTC-USDT", "tickers:ETH-USDT")
         talk.push("tickers", "BTC-USDT")
         assert sim.fault("deliver", inst_id="BTC-USDT").hits == 1
-        row = talk.push("instruments")["data"][0]
-        assert (row["instId"], row["state"]) == ("BTC-USDT", "expired")
+        rows = [talk.push("instruments")["data"][0] for _ in range(2)]
+        said = [(row["instType"], row["instId"], row["state"]) for row in rows]
+        assert said == [("SPOT", "BTC-USDT", "expired"), ("MARGIN", "BTC-USDT", "expired")]
+        assert "tradeQuoteCcyList" not in rows[0]
         assert silent_while(talk, "tickers", "tickers", "ETH-USDT")
         talk.ask("subscribe", "tickers:BTC-USDT")
         assert talk.event("error")["code"] == "60018"
@@ -163,3 +165,35 @@ def test_some_of_many_connections(sim: Simulator) -> None:
     assert eventually(lambda: len(sim.connections()) == 12 - met, what="those are gone")
     for talk in talks:
         talk.ws.close(timeout=1)
+
+
+def test_the_door_is_shut_for_a_while(sim: Simulator) -> None:
+    """With `seconds` new connections are taken again by themselves: whoever asks by HTTP could not ask for it."""
+    body = json.dumps({"fault": "stop_listening", "seconds": 2}).encode()
+    with urllib.request.urlopen(urllib.request.Request(sim.rest_url + "/control/fault", body), timeout=20) as answer:
+        assert json.load(answer) == {"met": 0}
+
+    def taken() -> bool:
+        try:
+            Talk(sim.ws_url + "/public").ws.close(timeout=1)
+        except (OSError, websocket.WebSocketException):
+            return False
+        return True
+
+    assert eventually(lambda: not taken(), what="connections are refused")
+    assert eventually(taken, what="connections are taken again")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        ("drop", {"chance": 2}, "0 to 1"),
+        ("close", {"code": 70000}, "1000 to 4999"),
+        ("close", {"text": "x" * 124}, "123 bytes"),
+        ("rest", {"status": 9999}, "200 to 599"),
+    ],
+)
+def test_what_no_frame_can_hold(sim: Simulator, name: str, parameters: dict[str, Any], said: str) -> None:
+    """Numbers and texts that cannot be sent are refused with what can."""
+    with pytest.raises(BadCommand, match=said):
+        sim.fault(name, **parameters)
