@@ -100,7 +100,7 @@ class Connection:
 
     def send(self, framed: bytes) -> None:
         """Send what is framed already, in whatever way this connection sends at the moment."""
-        if self.closed or self._mute:
+        if self.closed or self._mute or self._transport.is_closing():
             return
         self.last_sent_s = time.monotonic()
         if self._held is not None:
