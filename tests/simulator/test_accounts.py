@@ -95,15 +95,15 @@ def test_positions_in_pages_and_by_instrument() -> None:
         assert [row["instId"] for row in alone["data"]] == ["ETH-USDT-SWAP"]
 
 
-@pytest.mark.parametrize(("interval", "repeats"), [("0", False), ("2000", True)])
-def test_the_interval_of_positions(sim: Simulator, interval: str, repeats: bool) -> None:
+def test_the_interval_of_positions(sim: Simulator) -> None:
     """`extraParams` is a string of JSON: 2000 repeats the snapshot every two seconds, 0 leaves only events."""
-    arg = {**POSITIONS, "extraParams": json.dumps({"updateInterval": interval})}
-    with Desk(sim, arg, {"channel": "account"}) as desk:
-        # The account's own periodic snapshot comes later than the second of these positions.
-        desk.until(lambda said: is_push(said, "account") and said["eventType"] == "snapshot")
-        desk.push("account")
-        assert (sum(is_push(one, "positions") for one in desk.got) > 1) is repeats
+    never, often = ({**POSITIONS, "extraParams": json.dumps({"updateInterval": one})} for one in ("0", "2000"))
+    with Desk(sim, never, {"channel": "account"}) as quiet, Desk(sim, often, {"channel": "account"}) as talkative:
+        for desk, repeats in ((quiet, False), (talkative, True)):
+            # The account's own periodic snapshot comes later than the second of these positions.
+            desk.until(lambda said: is_push(said, "account") and said["eventType"] == "snapshot")
+            desk.push("account")
+            assert (sum(is_push(one, "positions") for one in desk.got) > 1) is repeats
 
 
 def test_a_position_opens_grows_and_closes(sim: Simulator) -> None:

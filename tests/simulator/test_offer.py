@@ -155,12 +155,12 @@ def test_a_spreads_book_has_a_checksum_and_may_go_below_zero() -> None:
 
 
 def test_an_option_that_trades_every_ten_minutes() -> None:
-    """In an hour it trades a few times; its book says at least once a minute that it is there."""
+    """In half an hour it trades a few times; its book says at least once a minute that it is there."""
     option = [one for one in MARKET.instruments.values() if one.opt_type][-1].inst_id
     market = Listener(f"trades:{option}", f"books:{option}", f"mark-price:{option}", f"candle1m:{option}")
-    market.run(3600)
-    assert 1 <= len(market.rows(f"trades:{option}")) <= 20
+    market.run(1800)
+    assert 1 <= len(market.rows(f"trades:{option}")) <= 12
     for topic, longest_ms in ((f"books:{option}", 60_100), (f"mark-price:{option}", 10_100)):
         stamps = [int(row["ts"]) for row in market.rows(topic)]
         assert max(later - earlier for earlier, later in pairwise(stamps)) <= longest_ms
-    assert sum(row[8] == "1" for row in market.rows(f"candle1m:{option}")) == 60
+    assert sum(row[8] == "1" for row in market.rows(f"candle1m:{option}")) == 30

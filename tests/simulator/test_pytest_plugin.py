@@ -54,6 +54,12 @@ class TestMarks:
 '''
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else is installed here costs seconds to load, and is not what this is about."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def test_in_their_tests(pytester: pytest.Pytester) -> None:
     """With one line in their conftest.py, and markers that are checked, their tests pass."""
     pytester.makeconftest('pytest_plugins = ["okws_celery.simulator.pytest_plugin"]')
