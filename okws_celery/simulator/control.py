@@ -1,7 +1,7 @@
 """The control API, by which other processes look at a simulator and make it misbehave.
 
 GET  /control/state               live connections with their subscriptions, logins, standing faults, counts
-GET  /control/requests?since=N    requests received, from the N-th on
+GET  /control/requests?since=N    requests received, from the N-th on; the newest 40,000 at least are kept
 POST /control/fault               {"fault": NAME, parameter: value, ...}; the names are those of `faults`
 GET  /control/load                of the load mode: what was asked for and what was sent
 POST /control/load                {"rate": messages a second, "mix": {channel: share}} or {"burst": messages}
@@ -35,7 +35,7 @@ def routes(exchange: Exchange) -> list[web.RouteDef]:
         since = request.query.get("since", "0")
         if not since.isdecimal():
             return _wrong("since: a number from 0 is accepted")
-        found = exchange.requests[int(since) :]
+        found = exchange.requests.since(int(since))
         said = [
             {"time": one.time, "path": one.path, "connId": one.conn_id, "op": one.op, "id": one.id, "args": one.args}
             for one in found

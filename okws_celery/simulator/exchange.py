@@ -21,6 +21,7 @@ from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, Acco
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.distribution import Distribution
 from okws_celery.simulator.frames import raw_deflate_frame
+from okws_celery.simulator.journal import Journal
 from okws_celery.simulator.listing import Listing
 from okws_celery.simulator.load import Load
 from okws_celery.simulator.load_plan import LoadPlan
@@ -118,7 +119,7 @@ class Closed:
 
 
 class Exchange:
-    """Everything that one simulator knows. Not thread-safe; the lists that it only appends to may be read anywhere."""
+    """Everything that one simulator knows. Not thread-safe; its journals may be read anywhere."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -138,9 +139,9 @@ class Exchange:
         self.accounts = Accounts(options.api_keys, self.prices, self.clock.now_ms(), options.demo_keys)
         self.faults = StandingFaults()
         self.connections: dict[str, Connection] = {}
-        self.requests: list[Received] = []
-        self.logins: list[Login] = []
-        self.closes: list[Closed] = []
+        self.requests: Journal[Received] = Journal()
+        self.logins: Journal[Login] = Journal()
+        self.closes: Journal[Closed] = Journal()
         self.connects = 0
         self.refused_connects = 0
         self.private = PrivatePushes(self.accounts, self.connections, self.faults, self.clock.now_ms)
@@ -391,7 +392,7 @@ class Exchange:
             "requests": len(self.requests),
             "logins": [
                 {"path": one.path, "connId": one.conn_id, "apiKey": one.api_key, "code": one.code}
-                for one in self.logins
+                for one in self.logins.since()
             ],
             "connections": [
                 {

@@ -166,18 +166,18 @@ class Simulator:
 
     @property
     def requests(self) -> list[Received]:
-        """Every request received so far, in order."""
-        return list(self._exchange.requests)
+        """Every request received so far, in order; of very many the newest 40,000 at least."""
+        return self._exchange.requests.since()
 
     @property
     def logins(self) -> list[Login]:
         """Every login attempt so far, with its outcome."""
-        return list(self._exchange.logins)
+        return self._exchange.logins.since()
 
     @property
     def closes(self) -> list[Closed]:
         """Every connection that has ended so far, and how."""
-        return list(self._exchange.closes)
+        return self._exchange.closes.since()
 
     @property
     def connects(self) -> int:
