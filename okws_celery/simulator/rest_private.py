@@ -12,9 +12,9 @@ from aiohttp import web
 from okws_celery.simulator import rest_account, rest_algos, rest_trading
 from okws_celery.simulator.accounts import Account
 from okws_celery.simulator.exchange import Exchange
-from okws_celery.simulator.instruments import instrument_object
 from okws_celery.simulator.rest_call import Limiter
 from okws_celery.simulator.rest_signing import Unsigned, signed_by
+from okws_celery.simulator.terms import is_of
 from okws_celery.simulator.trading.operations import check_exp_time
 from okws_celery.simulator.trading.refusals import Refused
 from okws_celery.simulator.trading.trader import Trader
@@ -158,14 +158,19 @@ def _operation(op: str) -> _Call:
 
 
 def _instruments(asked: _Asked) -> list[Any]:
-    wanted = asked.query.get("instType", "")
+    wanted, inst_id = asked.query.get("instType", ""), asked.query.get("instId", "")
+    family = asked.query.get("instFamily", "") or asked.query.get("uly", "")
     if not wanted:
         raise Refused(50014, name="instType")
-    return [
-        instrument_object(one)
+    terms = asked.exchange.source.pulse.terms
+    found = [
+        terms.object(one, wanted)
         for one in asked.exchange.instruments.values()
-        if one.inst_type == wanted and asked.query.get("instId", "") in ("", one.inst_id)
+        if wanted != "ANY" and is_of(one, wanted) and inst_id in ("", one.inst_id) and family in ("", one.family)
     ]
+    if inst_id and not found:
+        raise Refused(51001)
+    return found
 
 
 def _nothing(_: _Asked) -> _Answer:

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 from simulator.signing import Rest, away, code_of
+from simulator.talking import Talk
 from simulator.trading import ANY_ORDERS, Desk
 
+from okws_celery.errors import BadCommand
 from okws_celery.simulator import Simulator
 from okws_celery.simulator.accounts import AccountSetup
 
@@ -108,6 +110,7 @@ def test_a_wrong_body_has_its_code(rest: Rest, path: str, body: object, code: st
         ("account/leverage-info?mgnMode=cross&instId=NO", "51001"),
         ("account/trade-fee", "50014"),
         ("account/instruments", "50014"),
+        ("account/instruments?instType=SPOT&instId=NO", "51001"),
     ],
 )
 def test_a_wrong_query_has_its_code(rest: Rest, path: str, code: str) -> None:
@@ -227,6 +230,30 @@ def test_what_clients_ask_at_their_start(rest: Rest) -> None:
     assert most["availBuy"] == "100000"
     for empty in ("asset/balances", "asset/deposit-history", "asset/withdrawal-history", "account/bills"):
         assert rest.rows(empty) == []
+
+
+def test_the_instruments_of_an_account_are_those_of_all(sim: Simulator, rest: Rest) -> None:
+    """The same objects as without a key, also after a change of terms and for spot as MARGIN."""
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe({"channel": "instruments", "instType": "MARGIN"})
+        assert sim.ask("instruments") == 1
+        (changed,) = talk.push("instruments")["data"]
+    for kind in ("SPOT", "MARGIN", "SWAP", "OPTION&instFamily=BTC-USD"):
+        mine = rest.rows(f"account/instruments?instType={kind}")
+        assert mine == rest.rows(f"public/instruments?instType={kind}") != []
+    (one,) = rest.rows(f"account/instruments?instType=MARGIN&instId={changed['instId']}")
+    assert (one["instType"], one["maxMktSz"]) == ("MARGIN", changed["maxMktSz"])
+
+
+def test_no_fill_takes_what_is_not_there(sim: Simulator, rest: Rest) -> None:
+    """A fill on the exchange's side at a price that the account cannot pay is refused; nothing has moved."""
+    (ord_id,) = sim.place(side="buy", sz="1.5")
+    with pytest.raises(BadCommand, match="51008"):
+        sim.fill(ord_id, px="90000")
+    assert rest.one(ord_id)["state"] == "live"
+    sim.fill(ord_id, sz="0.5", px="90000")
+    (usdt,) = rest.rows("account/balance?ccy=USDT")[0]["details"]
+    assert usdt["cashBal"] == "55000"
 
 
 def test_a_vip_pays_less() -> None:

@@ -142,8 +142,7 @@ class AlgoFloor:
 
     def _end(self, trader: Trader, algo: Algo, state: str) -> None:
         algo.state, algo.u_ms = state, self._source.clock.now_ms()
-        del trader.algos[algo.algo_id]
-        trader.algos_done[algo.algo_id] = algo
+        trader.end_algo(algo)
         here = self._waiting[algo.one.code]
         del here[algo]
         if not here:

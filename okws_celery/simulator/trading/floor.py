@@ -155,6 +155,8 @@ class Floor:
         closable = trader.closable(order.asked)
         if closable is not None and closable < amount:
             raise Refused(51169)
+        if one.is_spot and order.asked.buys and price * amount > trader.ledger.available(one.quote) + order.frozen:
+            raise Refused(51008, "1000", ccy=one.quote)
         trader.fill(order, engine.next_trade_id(), price, amount, "M", self._now_ms())
         self._was_filled(trader, order)
         return order

@@ -197,6 +197,13 @@ class Trader:
             self._finish(order, ts_ms)
         return fill
 
+    def end_algo(self, algo: Algo) -> None:
+        """An algo order does not wait any more."""
+        del self.algos[algo.algo_id]
+        self.algos_done[algo.algo_id] = algo
+        if len(self.algos_done) > _MOST_DONE:
+            del self.algos_done[next(iter(self.algos_done))]
+
     def close(self, order: Order, state: str, now_ms: int, cancel_source: str = "") -> None:
         """An order that is not filled to its end is over."""
         order.state, order.cancel_source, order.u_ms = state, cancel_source, max(now_ms, order.u_ms)
