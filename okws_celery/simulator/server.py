@@ -20,6 +20,8 @@ __all__ = ["PortInUse", "Server"]
 
 _MOST_BYTES = 64 * 1024
 """A larger frame ends the connection with 1009 (PROTOCOL 2)."""
+_MOST_READ_BYTES = 16 * 1024 * 1024
+"""What is read of one all the same: who is cut off while still sending sees a reset and not the code."""
 
 
 class PortInUse(OkwsError):
@@ -111,7 +113,7 @@ class Server:
             return web.json_response({"code": "50011", "msg": "Requests too frequent", "data": []}, status=429)
         path = request.path.rpartition("/")[2]
         deflate = self._options.deflate and path != "v3"
-        ws = web.WebSocketResponse(timeout=0.5, autoping=False, compress=deflate, max_msg_size=_MOST_BYTES + 1)
+        ws = web.WebSocketResponse(timeout=0.5, autoping=False, compress=deflate, max_msg_size=_MOST_READ_BYTES)
         transport: Any = request.transport
         # Known before the client can know it: who has connected is in every count at once.
         connection = exchange.opened(path, ws, transport, demo=request.query.get("brokerId") == "9999")
@@ -127,7 +129,9 @@ class Server:
                 if message.type is WSMsgType.CLOSE:
                     exchange.closed_by_client(connection, message.data)
                 elif message.type is WSMsgType.ERROR:
-                    connection.close_code = getattr(message.data, "code", None)  # aiohttp closed it, as with 1009
+                    connection.close_code = getattr(message.data, "code", None)  # aiohttp closed it, as with 1007
+                elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and _size(message.data) > _MOST_BYTES:
+                    connection.close(1009)
                 elif message.type is WSMsgType.TEXT:
                     exchange.received(connection, message.data)
                 elif message.type is WSMsgType.BINARY:
@@ -139,6 +143,11 @@ class Server:
         finally:
             exchange.ended(connection)
         return ws
+
+
+def _size(data: str | bytes) -> int:
+    """Bytes of a message; text is looked at closely only where it may be too large."""
+    return len(data.encode()) if isinstance(data, str) and len(data) > _MOST_BYTES // 4 else len(data)
 
 
 def _bind(host: str, port: int) -> socket.socket:

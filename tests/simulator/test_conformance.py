@@ -14,6 +14,7 @@ import pytest
 import websocket
 from simulator.merging import MergedBook
 from simulator.talking import Talk, is_push, login_arg
+from waiting import eventually
 
 from okws_celery.okx.catalogue import CATALOGUE
 from okws_celery.simulator import Simulator
@@ -178,6 +179,11 @@ def test_row_5_large_frames_and_many_connections() -> None:
             assert talk.next()["code"] == "60012"
             talk.send(" " * 65_537)
             assert talk.close_code() == 1009
+        with Talk(sim.ws_url + "/public") as talk:
+            talk.send("é" * 500_000)
+            opcode, data = talk.ws.recv_data(control_frame=True)
+            assert (opcode, data[2:]) == (8, b"Max frame length of 65536 has been exceeded.")
+        assert eventually(lambda: [one.code for one in sim.closes] == [1009, 1009], what="both are gone")
         time.sleep(1.05)  # the rule is about a second of the clock
         talks = [Talk(sim.ws_url + "/public") for _ in range(3)]
         with pytest.raises(websocket.WebSocketBadStatusException):
