@@ -288,8 +288,15 @@ class Market:
         self.spreads = spreads(now_ms)
         self.indexes = indexes(now_ms)
         """By id, which an instrument may have, too."""
+        self.expired: set[str] = set()
+        """Ids of instruments that were delivered before their time."""
         self.engines: dict[str, Engine] = {}
         self.index_engines: dict[str, IndexEngine] = {}
+
+    @property
+    def living(self) -> list[Instrument]:
+        """The instruments without those that were delivered."""
+        return [one for inst_id, one in self.instruments.items() if inst_id not in self.expired]
 
     def engine(self, inst_id: str, now_ms: int) -> Engine:
         """The engine of an instrument or a spread, awake. KeyError if there is none."""

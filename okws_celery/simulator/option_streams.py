@@ -79,8 +79,8 @@ def option_trade(engine: Engine, single: Single) -> dict[str, Any]:
 def summary(market: Market, family: str, ts_ms: int) -> list[dict[str, Any]]:
     """The objects of `opt-summary`, one for each option of a family that has not expired."""
     return [
-        _row(market, inst_id, ts_ms)
-        for inst_id, one in market.instruments.items()
+        _row(market, one.inst_id, ts_ms)
+        for one in market.living
         if one.opt_type and one.family == family and one.expires_ms > ts_ms
     ]
 

@@ -37,7 +37,7 @@ _STATES = ("scheduled", "ongoing", "completed")
 
 def event_market(at: Occasion) -> Rows:
     """The present terms of an event contract."""
-    events = [one for one in at.engine.market.instruments.values() if one.inst_type == "EVENTS"]
+    events = [one for one in at.engine.market.living if one.inst_type == "EVENTS"]
     one = events[at.rng.randrange(len(events))]
     event, _, _ = one.inst_id.rpartition("-")
     yield {
@@ -60,7 +60,7 @@ def event_market(at: Occasion) -> Rows:
 def liquidation(at: Occasion) -> Rows:
     """An order by which a position of somebody was closed."""
     wanted = at.keys["instType"]
-    some = [one for one in at.engine.market.instruments.values() if is_of(one, wanted) and one.inst_type != "EVENTS"]
+    some = [one for one in at.engine.market.living if is_of(one, wanted) and one.inst_type != "EVENTS"]
     if not some:
         return
     one = some[at.rng.randrange(len(some))]
@@ -88,7 +88,7 @@ def liquidation(at: Occasion) -> Rows:
 def adl_warning(at: Occasion) -> Rows:
     """The insurance fund of a family shrinks, and recovers."""
     wanted, family = at.keys["instType"], at.keys.get("instFamily", "")
-    families = sorted({one.family for one in at.engine.market.instruments.values() if is_of(one, wanted)} - {""})
+    families = sorted({one.family for one in at.engine.market.living if is_of(one, wanted)} - {""})
     if family and family not in families:
         return
     if families:
@@ -121,7 +121,7 @@ def estimated_price(at: Occasion) -> Rows:
     """What contracts near their end would be settled at."""
     market: Market = at.engine.market
     wanted, family, inst_id = at.keys["instType"], at.keys.get("instFamily", ""), at.keys.get("instId", "")
-    for one in market.instruments.values():
+    for one in market.living:
         named = inst_id == one.inst_id if inst_id else family in ("", one.family)
         is_near = at.asked or one.expires_ms - at.ts_ms <= _SETTLING_MS
         if one.inst_type == wanted and named and one.expires_ms > at.ts_ms and is_near:

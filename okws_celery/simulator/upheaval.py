@@ -57,6 +57,7 @@ class Upheaval:
         expired = self._instrument(inst_id)
         self._floor.deliver(expired, [account.trader for account in self._accounts])
         del self._instruments[inst_id]
+        self._source.market.expired.add(self._venue.first_name(inst_id))
         self._venue.expire(inst_id)
         self._tell(expired, "expired")
         return self._silence(inst_id, frozenset())

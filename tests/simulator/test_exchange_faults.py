@@ -90,6 +90,17 @@ def test_an_instrument_is_delivered(sim: Simulator) -> None:
     assert "BTC-USDT" not in [one["instId"] for one in listed]
 
 
+def test_a_delivered_option_is_in_no_summary(sim: Simulator) -> None:
+    """`opt-summary` and REST leave it out, the rest of the family stays."""
+    query = "/api/v5/public/opt-summary?instFamily=BTC-USD"
+    first, *others = (row["instId"] for row in rest(sim, query)[1]["data"])
+    sim.fault("deliver", inst_id=first)
+    assert [row["instId"] for row in rest(sim, query)[1]["data"]] == others
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe({"channel": "opt-summary", "instFamily": "BTC-USD"})
+        assert [row["instId"] for row in talk.push("opt-summary")["data"]] == others
+
+
 def test_an_instrument_is_renamed(sim: Simulator) -> None:
     """The old name expires, the new one is live; old trades and books go on, the ticker stands still (PROTOCOL 4)."""
     with Talk(sim.ws_url + "/public") as talk:
