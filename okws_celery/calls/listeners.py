@@ -248,18 +248,26 @@ class AsyncListener(_Listener):
     async def close(self) -> None:
         """End it: a task that waits for the next item is let go within a second."""
         self._closed = True
-        if self._doing is not None:
-            self._doing.cancel()
-            with suppress(asyncio.CancelledError, OkwsError):
-                await self._doing
-            self._doing = None
-        await self._disconnect()
-        self._talk.close()
+        doing, self._doing = self._doing, None
+        try:
+            if doing is not None:
+                doing.cancel()
+                await asyncio.wait([doing])  # which tells its cancellation from that of who closes
+                with suppress(asyncio.CancelledError, OkwsError):
+                    doing.result()
+        finally:
+            self._talk.close()
+            await self._disconnect()
+            await self._client.aclose(close_connection_pool=True)  # a read may have been cancelled while it did so
 
     aclose = close
 
     async def __aenter__(self) -> Self:
-        return await self.begin()
+        try:
+            return await self.begin()
+        except BaseException:
+            await self.close()  # cancelled on the way in, a block is never left, and so not closed
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

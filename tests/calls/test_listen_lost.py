@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -323,6 +324,39 @@ class TestReaders:
             return items
 
         assert [item["data"] for item in asyncio.run(read())] == [[trade(0)]] * 60
+
+    def test_cancelled_on_the_way_in(self, redis_url: str, publisher: Publisher) -> None:
+        """A visitor who left while `async with client.listen(...)` began leaves no connection open behind."""
+        publisher.subscribe(TRADES)
+        publisher.push(TRADES, trade(0))
+
+        async def read() -> int:
+            begun = 0
+            async with await aio.client(redis_url) as client:
+
+                async def visit() -> None:
+                    nonlocal begun
+                    async with client.listen("s1", TRADES) as listener:
+                        begun += 1
+                        async for _ in listener:
+                            pass
+
+                for steps in range(60):
+                    visiting = asyncio.ensure_future(visit())
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    visiting.cancel()
+                    await asyncio.wait([visiting])
+                    assert visiting.cancelled()
+                assert len(asyncio.all_tasks()) == 1
+            return begun
+
+        gc.collect()  # what other tests have left
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            assert asyncio.run(read()) < 60
+            gc.collect()
+        assert not [str(one.message) for one in warned if issubclass(one.category, ResourceWarning)]
 
     def test_memory(self, redis_url: str, far: Client, publisher: Publisher) -> None:
         """DEMAND story 11: subscriber grows for ever. Here what a listener holds stays as it was."""
