@@ -1,4 +1,4 @@
-"""Every exception of okws_celery and the codes that answers carry.
+"""The exceptions of okws_celery and the codes that answers carry.
 
     OkwsError                    anything this package raises on purpose
     ├── BadCommand     80010     the caller: a malformed name, topic, option or config
@@ -12,6 +12,8 @@
     ├── Stale                    the data: not live, or older than asked for
     └── StoreError               Redis: not reachable, or answered with an error
         └── StoreRefused         Redis: answered with an error, so that trying again is of no use
+
+An error of one module alone stands there: `okws_celery.server.ServerError`.
 
 Answers of tasks and clients are dicts made by `answer()`; the exceptions are their counterpart in calls that raise.
 """

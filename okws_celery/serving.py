@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from okws_celery.config_sessions import planned
-from okws_celery.errors import OkwsError, StoreError
+from okws_celery.errors import ConfigError, OkwsError, StoreError
 from okws_celery.settings import load
 from okws_celery.store import connect, servers
 from okws_celery.store.registry import Registry
@@ -61,7 +61,7 @@ class Server:
     ) -> None:
         self._environ = dict(os.environ)
         if config is not None:
-            self._environ["OKWS_CONFIG"] = str(Path(config).expanduser().absolute())
+            self._environ["OKWS_CONFIG"] = _path(config)
         self.settings = load(self._environ)
         planned(self.settings)
         self._loglevel = loglevel
@@ -206,6 +206,16 @@ class Server:
 
     def _last_lines(self) -> str:
         return "".join(f"\n    {line}" for line in self._tail)
+
+
+def _path(config: str | os.PathLike[str]) -> str:
+    """Absolute. The first argument of okws' `run` was the URL of Redis, which may hold a password."""
+    if not isinstance(config, str | os.PathLike):
+        raise ConfigError(f"config of a server: the path of a file is accepted, not a {type(config).__name__}")
+    if "://" in (text := str(config)):
+        what = f"{connect.shown(text)!r}: the path of a config file is accepted"
+        raise ConfigError(f"config of a server: {what}; the Redis is OKWS_REDIS_URL, or redis_url in the file")
+    return str(Path(config).expanduser().absolute())
 
 
 def _has_data(descriptor: int) -> bool:

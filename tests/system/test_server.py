@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -10,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from houses import House
 from waiting import eventually
 
-from okws_celery.errors import DONE
+from okws_celery import aio
+from okws_celery.errors import DONE, ConfigError
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
@@ -311,6 +314,13 @@ class TestEmbedded:
             """
         )
         assert said.split("\n")[:4] == ["True 80000", "80000", "False []", "80000 True"]
+
+    @pytest.mark.parametrize("config", ["redis://desk:hidden@localhost/0", {"REDIS_URL": "redis://:hidden@localhost"}])
+    def test_redis_url_as_in_okws(self, config: Any) -> None:
+        """The first argument of okws' `run` was a URL: what is meant instead is told, and its password is not."""
+        with pytest.raises(ConfigError, match="the path of a") as raised:
+            asyncio.run(aio.server.run(config))
+        assert "hidden" not in str(raised.value)
 
     def test_worker_that_cannot_start(self, house: House) -> None:
         """What the worker said last stands in the error."""
