@@ -18,7 +18,8 @@ from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.instruments import COINS, RATES, indexes, listed, spreads
 from okws_celery.simulator.past import Past
 from okws_celery.simulator.pricing import fair_ticks
-from okws_celery.simulator.trades import Trade, TradeLog
+from okws_celery.simulator.trade import Trade
+from okws_celery.simulator.trades import TradeLog
 from okws_celery.simulator.values import IndexEngine, ValueCandles
 from okws_celery.simulator.walk import Walk
 

@@ -12,7 +12,7 @@ from okws_celery.simulator.numbers import POWERS
 from okws_celery.simulator.pricing import forward, greeks, volatility
 from okws_celery.simulator.pulse import Pulse
 from okws_celery.simulator.stream import InstrumentStream, Stream
-from okws_celery.simulator.trades import Single
+from okws_celery.simulator.trade import Single
 
 __all__ = ["OptionTradesStream", "SummaryStream", "option_trade", "summary"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from okws_celery.simulator.bars import HOUR_MS, MINUTE_MS
 from okws_celery.simulator.candle import Candle
 from okws_celery.simulator.instrument import Instrument
-from okws_celery.simulator.trades import Trade
+from okws_celery.simulator.trade import Trade
 
 __all__ = ["Past"]
 

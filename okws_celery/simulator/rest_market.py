@@ -17,7 +17,7 @@ from okws_celery.simulator.rest_call import FAR_MS, UNKNOWN, Call, Problem, need
 from okws_celery.simulator.seconds import second_candles
 from okws_celery.simulator.source import MarketSource
 from okws_celery.simulator.tickers import single_text, ticker_text
-from okws_celery.simulator.trades import Single
+from okws_celery.simulator.trade import Single
 from okws_celery.simulator.value_streams import index_ticker
 
 __all__ = ["candle_rows", "market_calls"]

@@ -10,7 +10,7 @@ from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.numbers import decimal_text
 from okws_celery.simulator.stream import InstrumentStream
-from okws_celery.simulator.trades import Single
+from okws_celery.simulator.trade import Single
 
 __all__ = ["SpreadTickerStream", "SpreadTradesStream", "spread_object", "spread_ticker", "spread_trade"]
 

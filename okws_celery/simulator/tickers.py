@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from okws_celery.simulator.instrument import Instrument
 from okws_celery.simulator.market import Engine
 from okws_celery.simulator.stream import InstrumentStream
-from okws_celery.simulator.trades import Single
+from okws_celery.simulator.trade import Single
 
 __all__ = ["TickerStream", "TradesAllStream", "TradesStream", "single_text", "ticker_text"]
 

@@ -4,46 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from okws_celery.simulator.past import Past
+from okws_celery.simulator.past import Past
+from okws_celery.simulator.trade import Single, Trade
 
-__all__ = ["Single", "Trade", "TradeLog"]
+__all__ = ["TradeLog"]
 
 _MOST_KEPT = 60_000
 _DROPPED_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """What one taker took at one price: `count` matches, the newest of them `trade_id`; `parts` are their sizes."""
-
-    trade_id: int
-    price: int
-    lots: int
-    parts: tuple[int, ...]
-    side: str
-    ts_ms: int
-    seq_id: int
-
-    def singles(self) -> Iterator[Single]:
-        """The matches one by one, oldest first."""
-        first = self.trade_id - len(self.parts) + 1
-        for index, lots in enumerate(self.parts):
-            yield Single(first + index, self.price, lots, self.side, self.ts_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Single:
-    """One match: price in ticks, size in lots."""
-
-    trade_id: int
-    price: int
-    lots: int
-    side: str
-    ts_ms: int
 
 
 class TradeLog:
