@@ -104,6 +104,7 @@ class Engine:
             self._record(price if at is None else at, (lots,), taker, self.at_ms + STEP_MS - 1)
         made, self.trades = self.trades[before:], self.trades[:before]
         self._waiting += made
+        self.book.seq_id += 1
         return made
 
     def renumber(self) -> None:
@@ -119,11 +120,11 @@ class Engine:
         self.closed = self.candles.roll(ts_ms)
         self.index = self._index_at(ts_ms)
         self.fair = fair_ticks(self.one, self.index, ts_ms)
-        book = self.book
+        book, moved = self.book, False
         if self.fair > book.asks.best + self._gap and self._maker > 0.1:
-            self._follow("buy", book.asks, ts_ms)
+            moved = self._follow("buy", book.asks, ts_ms)
         elif self.fair < book.bids.best - self._gap and self._maker > 0.1:
-            self._follow("sell", book.bids, ts_ms)
+            moved = self._follow("sell", book.bids, ts_ms)
         elif rng.random() < self._taker:
             side = rng.choice(("buy", "sell"))
             lots = 1 + int(rng.expovariate(1.0) * self.one.level_lots / 4)
@@ -131,7 +132,7 @@ class Engine:
         changes = int(self._maker) + (rng.random() < self._maker % 1)
         for _ in range(changes):
             self._make(book.bids if rng.random() < 0.5 else book.asks)
-        if changes or self.trades:
+        if changes or moved or self.trades:
             self._trim()
             book.seq_id += rng.randint(1, 9)
         middle = (book.bids.best + book.asks.best) // 2
@@ -190,13 +191,15 @@ class Engine:
             return self._fair_at(ts_ms)
         return fair_ticks(self.one, self._walk.roughly_at(ts_ms) * self._rate, ts_ms)
 
-    def _follow(self, side: str, against: Side, ts_ms: int) -> None:
-        """The fair price has left the book: takers go after it, or makers withdraw before it."""
+    def _follow(self, side: str, against: Side, ts_ms: int) -> bool:
+        """The fair price has left the book: takers go after it, or makers withdraw before it; gives whether one did."""
         rng = self._rng
         if rng.random() < min(0.5, self._taker * 4):
             self._take(side, 1 + int(rng.random() * self.one.level_lots * 4), 4, ts_ms + rng.randrange(STEP_MS))
         elif len(against) > 1:
             against.remove(against.best)
+            return True
+        return False
 
     def _take(self, side: str, lots: int, levels: int, ts_ms: int) -> None:
         against = self.book.asks if side == "buy" else self.book.bids

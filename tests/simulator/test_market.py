@@ -51,6 +51,20 @@ def test_books_merge_without_a_break(topic: str) -> None:
         assert {row["checksum"] for row in market.rows(topic)} == {0}
 
 
+@pytest.mark.parametrize("inst_id", ["BTC-USDT", "ETH-USDT"])
+def test_a_number_stands_for_one_book(inst_id: str) -> None:
+    """While seqId is the same nothing in the book changes, so that REST's book is that of the channels."""
+    engine = Listener().source.engine(inst_id)
+    before = (0, {}, {})
+    for nth in range(10_000):
+        engine.step()
+        if nth % 100 == 99:
+            engine.hit("buy", [(engine.book.asks.best, 1)])
+        now = (engine.book.seq_id, dict(engine.book.bids.levels), dict(engine.book.asks.levels))
+        assert now[0] > before[0] or now == before
+        before = now
+
+
 def test_who_joins_later_has_the_same_book() -> None:
     """The snapshot of a late reader follows on the same numbers, and both end with the same book."""
     market = Listener("books:BTC-USDT")
