@@ -94,6 +94,18 @@ class TestProgramsOfOkws:
 
         asyncio.run(read())
 
+    def test_after_close(self, redis_url: str) -> None:
+        """A client that was closed opens its connections again, as that for threads does."""
+
+        async def call() -> None:
+            client = await aio.client(redis_url)
+            for _ in range(2):
+                assert (await client.unsubscribe("nobody", "tickers:BTC-USDT"))["errorCode"] == NO_SESSION
+                assert (await client.servers())["errorCode"] == DONE
+                await client.close()
+
+        asyncio.run(call())
+
     @pytest.mark.parametrize("wrong", [{"redis_url": 5}, {"redis_url": "http://x"}, {"timeout": 0}])
     def test_wrong(self, wrong: dict[str, Any]) -> None:
         """What a client cannot be made with is said when it is made."""

@@ -71,7 +71,7 @@ class AsyncDriver:
         self._url = registry.settings.redis_url
         self._reading: Any = async_client(self._url, _READING)
         self._waiting: Any = async_client(self._url, _WAITING)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="okws")
+        self._threads = _threads()
 
     async def run(self, talk: Talk[T]) -> T:
         """A conversation to its end; what it returns, or raises."""
@@ -102,10 +102,15 @@ class AsyncDriver:
         raise TypeError(f"{effect!r}: only a listener has a connection to listen on")
 
     async def close(self) -> None:
-        """Close the connections; what runs in a thread may come to its end there."""
-        self._threads.shutdown(wait=False)
+        """Close the connections; what runs in a thread may come to its end there. A later call opens new ones."""
+        threads, self._threads = self._threads, _threads()
+        threads.shutdown(wait=False)
         await self._reading.aclose(close_connection_pool=True)
         await self._waiting.aclose(close_connection_pool=True)
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="okws")
 
 
 async def async_fetch(client: Any, url: str, read: Read) -> Any:
