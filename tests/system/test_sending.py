@@ -233,12 +233,11 @@ class TestPage:
 
     def test_programs_do_what_they_say(self, shared: Shared) -> None:
         """Placed and canceled by the client, placed by a task, and found again in the log of orders."""
-        url = shared.house.redis_url
-        by_client, by_task, search = (
-            program.replace("redis.Redis(", f"redis.Redis.from_url({url!r}, ") for program in programs("trading.md")
-        )
-        done, ord_id, gone = shared.house.python(by_client).split()
-        assert (done, gone, ord_id.isdigit()) == ("80000", "80000", True)
+        by_client, by_task, search = programs("trading.md")
+        opened, placed, canceled = shared.house.python(by_client).splitlines()
+        assert ast.literal_eval(opened)["errorCode"] == DONE
+        done, ord_id = placed.split()
+        assert (done, canceled, ord_id.isdigit()) == ("80000", "80000", True)
         assert shared.house.python(by_task).split() == ["80000"]
         eventually(lambda: shared.house.python(search) == "['canceled', 'live']\n")
         shared.client.close_ws("ok1")
