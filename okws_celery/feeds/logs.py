@@ -11,15 +11,19 @@ Trades of REST come match by match: those within the numbers that a pushed row c
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from okws_celery.feeds.route import BadPush, Filled, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, entries, is_error, ms
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
-from okws_celery.store.batch import Batch
+from okws_celery.store.batch import Batch, stem
 
 __all__ = ["LogFeed", "Row", "read"]
 
@@ -27,6 +31,7 @@ _TAIL = 500  # entries read back at a start: as many as the exchange gives in on
 _REMEMBERED = 1_000  # ids of rows
 _HELD = 10_000  # rows that wait, before nothing is waited for any more
 _MAX_SEQ = (1 << 64) - 1
+_MAX_MS = 10**15 - 1  # the same as `ms` accepts
 
 
 class _Detail(msgspec.Struct):
@@ -41,13 +46,17 @@ _details = msgspec.json.Decoder(_Details)
 _read_count = RowReader("count")
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One that happened."""
+
     row: bytes
     """As it is stored: as sent, or as v3 spells it."""
-    id: str
+    id: object
     """What makes it this row and no other."""
-    number: str
-    """tradeId or blockTdId; "" if it has none."""
+    number: int | str
+    """tradeId or blockTdId; a text if it is no number, "" if it has none."""
+    seq: int
+    """The same, 0 if it is no number."""
     ts: int
     """Exchange ms; 0 if it has none."""
     where: str
@@ -75,11 +84,15 @@ class LogFeed:
         self._key = route.key
         identity = route.topic.v5.channel.identity
         self._read = RowReader("instId", "sprdId", "ordId", "ts", "cTime", *identity[:1])
-        self._limit = ("MAXLEN", "~", route.limits.max_log)
+        self._numbered = bool(identity)
+        self._usual = _usual_row(identity[0] if identity else "")
+        self._publish_rows, self._rows = route.publish_rows, route.rows
+        self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
         # Entry id of the newest row.
         self._last = (0, 0)
-        # Ids of recent rows, oldest first, with their time; and whether there were rows before them.
-        self._recent: dict[str, int] = {}
+        # Ids of recent rows; their times, oldest row first; and whether there were rows before them.
+        self._ids: set[object] = set()
+        self._recent: deque[tuple[object, int]] = deque()
         self._forgot = False
         self._held: list[Row] = []
         # Highest number of a trade; 0 if none was seen.
@@ -94,8 +107,11 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
-        rows = [self._parsed(bytes(row)) for row in push.data]
+        rows = list(map(self._parsed, map(bytes, push.data)))
         self.first_ts = 0
+        if self.prepared and not self.holding and not self._held:
+            self._take(batch, rows)
+            return ""
         self._held += rows
         if (self.prepared and not self.holding) or len(self._held) >= _HELD:
             self.prepared, self.holding = True, False
@@ -141,13 +157,13 @@ class LogFeed:
     def behind(self, rows: list[bytes]) -> bool:
         """Whether trades are missing between the newest of REST and the first that waits."""
         first = self._first_held()
-        newest = max((_seq(row.number) for row in self._readable(rows)), default=0)
+        newest = max((row.seq for row in self._readable(rows)), default=0)
         return bool(first) and newest < first - 1 and first - 1 > self._top
 
     def fill(self, batch: Batch, rows: list[bytes]) -> Filled:
         """Append the trades that neither stand in the stream nor are covered by what waits."""
         reached, first_held = self._top, self._first_held()
-        by_number = {_seq(row.number): row for row in self._readable(rows)}
+        by_number = {row.seq: row for row in self._readable(rows)}
         news = [n for n in sorted(by_number) if n > reached and (not first_held or n < first_held)]
         for number in news:
             self._append(batch, by_number[number])
@@ -179,10 +195,9 @@ class LogFeed:
         """The lowest tradeId that the rows that wait cover, of those that are news; 0 if there are none."""
         first = 0
         for row in self._held:
-            number = _seq(row.number)
-            if number > self._top:
+            if row.seq > self._top:
                 count = _seq(_read_count(row.sent)[0]) or 1
-                first = min(first or number, number - count + 1)
+                first = min(first or row.seq, row.seq - count + 1)
         return first
 
     def _readable(self, rows: list[bytes]) -> list[Row]:
@@ -192,7 +207,7 @@ class LogFeed:
                 row = self._parsed(raw)
             except BadPush:
                 continue
-            if _seq(row.number):
+            if row.seq:
                 readable.append(row)
         return readable
 
@@ -217,20 +232,32 @@ class LogFeed:
                 row = self._restored(fields.get("data", "").encode())
             except BadPush:
                 continue
-            self._recent[row.id] = row.ts
-            self._top = max(self._top, _seq(row.number))
+            self._remember(row)
+            self._top = max(self._top, row.seq)
         self._inherited = self._last, self._top
         self._forgot = len(tail) == _TAIL
         self.last_ts = self._last[0]
 
     def _parsed(self, row: bytes) -> Row:
-        inst_id, sprd_id, ord_id, ts, c_time, *number = self._read(row)
+        try:
+            inst_id, sprd_id, ord_id, ts, seq = astuple(self._usual(row))
+        except ValueError:
+            return self._parsed_unusual(row)
+        if not (0 < ts <= _MAX_MS and 0 < seq <= _MAX_SEQ):
+            return self._parsed_unusual(row)
         where = inst_id or sprd_id
-        number_ = number[0] if number else ""
+        return Row(row, (where, seq, ord_id), seq, seq, ts, where, row)
+
+    def _parsed_unusual(self, row: bytes) -> Row:
+        fields = self._read(row)
+        inst_id, sprd_id, ord_id, ts, c_time = fields[:5]
+        text = fields[5] if self._numbered else ""
+        seq = _seq(text)
+        number = seq or text
+        where = inst_id or sprd_id
         when = ms(ts) or ms(c_time) or _ts_of_details(row)
         # One tradeId stands on both sides of a trade with oneself: the order tells them apart.
-        id_ = f"{where}/{number_}/{ord_id}" if number_ else row.decode("utf-8", "replace")
-        return Row(row, id_, number_, when, where, row)
+        return Row(row, (where, number, ord_id) if number else row, number, seq, when, where, row)
 
     def _restored(self, row: bytes) -> Row:
         """A row from what is stored of it; BadPush if it is none of ours."""
@@ -238,8 +265,13 @@ class LogFeed:
 
     def _take_held(self, batch: Batch) -> None:
         held, self._held = self._held, []
-        for row in held:
-            if row.id in self._recent:
+        self._take(batch, held)
+
+    def _take(self, batch: Batch, rows: list[Row]) -> None:
+        for row in rows:
+            if row.seq > self._top:
+                self._append(batch, row)
+            elif row.id in self._ids:
                 self.repeats += 1
             elif self._forgot and row.ts and self._is_late(row.ts):
                 self.late += 1
@@ -248,38 +280,37 @@ class LogFeed:
 
     def _is_late(self, ts: int) -> bool:
         # The first look is at the oldest row only; it may carry a wrong time, so all are asked before one is dropped.
-        return ts < next(iter(self._recent.values())) and ts < min(self._recent.values())
+        return ts < self._recent[0][1] and ts < min(when for _, when in self._recent)
 
     def _append(self, batch: Batch, row: Row) -> None:
+        ts, seq = row.ts, row.seq
         self._remember(row)
-        self._last = self._entry_id(row)
-        self._top = max(self._top, _seq(row.number))
-        self.first_ts = self.first_ts or row.ts
-        self.last_ts = max(self.last_ts, row.ts)
-        entry_id = f"{self._last[0]}-{self._last[1]}"
-        batch.write("XADD", self._key, *self._limit, entry_id, "data", row.row)
-        if self._route.publish_rows:
-            batch.publish(self._channel(row), row.row)
+        last = self._last = (ts, seq) if ts and (ts, seq) > self._last else self._behind_last(row)
+        if seq > self._top:
+            self._top = seq
+        if not self.first_ts:
+            self.first_ts = ts
+        if ts > self.last_ts:
+            self.last_ts = ts
+        batch.append_entry(self._xadd, b"%d-%d" % last, row.row)
+        if self._publish_rows:
+            batch.publish(self._rows + row.where if row.where else self._own_channel(row), row.row)
 
-    def _channel(self, row: Row) -> str:
-        if row.where:
-            return self._route.rows + row.where
+    def _own_channel(self, row: Row) -> str:
         own = self._route.own_row
-        return own + row.number if own.endswith(":") else own
+        return f"{own}{row.number}" if own.endswith(":") else own
 
-    def _entry_id(self, row: Row) -> tuple[int, int]:
+    def _behind_last(self, row: Row) -> tuple[int, int]:
         last_ms, last_seq = self._last
-        seq = _seq(row.number)
-        if row.ts and self._last < (row.ts, seq):
-            return row.ts, seq
-        if row.ts < last_ms or (seq and row.ts):
+        if row.ts < last_ms or (row.seq and row.ts):
             self.reordered += 1
         return (last_ms, last_seq + 1) if last_seq < _MAX_SEQ else (last_ms + 1, 0)
 
     def _remember(self, row: Row) -> None:
-        self._recent[row.id] = row.ts
+        self._ids.add(row.id)
+        self._recent.append((row.id, row.ts))
         if len(self._recent) > _REMEMBERED:
-            del self._recent[next(iter(self._recent))]
+            self._ids.discard(self._recent.popleft()[0])
             self._forgot = True
 
 
@@ -290,6 +321,14 @@ def read(key: str, n: int | None = None) -> Read:
         return [msgspec.json.decode(fields["data"]) for _, fields in entries(replies[0]) if "data" in fields][::-1]
 
     return Read([("XREVRANGE", key, "+", "-", *(("COUNT", n) if n else ()))], shape)
+
+
+@lru_cache
+def _usual_row(number: str) -> Callable[[bytes], Any]:
+    """A decoder of rows whose time and number are there and are numbers, as those of trades: texts are converted."""
+    fields: list[Any] = [("instId", str, ""), ("sprdId", str, ""), ("ordId", str, ""), ("ts", int, 0)]
+    row = msgspec.defstruct("Row", [*fields, ("number", int, 0)], rename={"number": number}, gc=False)
+    return msgspec.json.Decoder(row, strict=False).decode
 
 
 def _seq(number: str) -> int:

@@ -87,12 +87,16 @@ class Route:
 class Feed(Protocol):
     """The write side of one topic: what it remembers, and what a push means for Redis."""
 
-    last_ts: int
-    """Exchange ms of the newest row written; 0 before the first."""
-    first_ts: int
-    """Exchange ms of the first row of the latest push that was news; 0 if none was, or while rows are held."""
     live: bool
     """Whether what readers find is good: false only for a book before its first snapshot, and for one that broke."""
+
+    @property
+    def last_ts(self) -> int:
+        """Exchange ms of the newest row written; 0 before the first."""
+
+    @property
+    def first_ts(self) -> int:
+        """Exchange ms of the first row of the latest push that was news; 0 if none was, or while rows are held."""
 
     def prepare(self, batch: Batch) -> None:
         """Ask Redis for what must be known before the first row is written, such as the tail of a stream.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from okws_celery.feeds.route import BadPush
 
@@ -18,19 +20,32 @@ class RowReader:
     Everything else in the row passes unread: OKX adds fields almost monthly.
     """
 
-    __slots__ = ("_decode",)
+    __slots__ = ("_decode", "_texts")
 
     def __init__(self, *names: str) -> None:
-        kinds = [(name, str | int | None, "") for name in names]
-        self._decode = msgspec.json.Decoder(msgspec.defstruct("Row", kinds)).decode
+        self._texts, self._decode = _decoders(names)
 
-    def __call__(self, row: bytes) -> list[str]:
+    def __call__(self, row: bytes) -> tuple[str, ...]:
         """The fields of one row, in the order in which they were named."""
         try:
-            values = msgspec.structs.astuple(self._decode(row))
+            try:
+                values: tuple[str, ...] = astuple(self._texts(row))  # nearly always; the other types cost more to admit
+            except msgspec.ValidationError:
+                values = tuple("" if value is None else str(value) for value in astuple(self._decode(row)))
         except ValueError as problem:
             raise BadPush(f"row {row[:80]!r}: {problem}") from None
-        return [value if value.__class__ is str else "" if value is None else str(value) for value in values]
+        return values
+
+
+@lru_cache(maxsize=1_000)
+def _decoders(names: tuple[str, ...]) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """One for fields that are texts, if they are there, and one for whatever OKX may make of them."""
+    texts = [(name, str, "") for name in names]
+    others = [(name, str | int | None, "") for name in names]
+    return (
+        msgspec.json.Decoder(msgspec.defstruct("Row", texts, gc=False)).decode,
+        msgspec.json.Decoder(msgspec.defstruct("Row", others, gc=False)).decode,
+    )
 
 
 def ms(value: str) -> int:

@@ -53,6 +53,12 @@ class V3LatestFeed(LatestFeed):
         self._more: dict[str, str] = {}
         self._memory: dict[bytes, bytes] = {}
 
+    def write(self, batch: Batch, push: Push) -> str:
+        """See route.Feed."""
+        for raw in push.data:
+            self._spelled(bytes(raw))  # BadPush before anything is written
+        return super().write(batch, push)
+
     def spoken(self, push: Push) -> bytes:
         """See route.Translated."""
         return message(self._v3.name, [self._spelled(bytes(raw)) for raw in push.data])
@@ -80,7 +86,7 @@ class V3LatestFeed(LatestFeed):
         self._beside[arg] = row
         self._more["open_interest"] = amount
         self._memory.clear()
-        if self._row:
+        if self.row:
             batch.mark(self)
 
     def _spelled(self, row: bytes) -> bytes:
@@ -144,11 +150,12 @@ class V3LogFeed(LogFeed):
         """Trades have one subscription."""
 
     def _parsed(self, row: bytes) -> Row:
-        return super()._parsed(row)._replace(row=self._spelled(row))
+        return msgspec.structs.replace(super()._parsed(row), row=self._spelled(row))
 
     def _restored(self, row: bytes) -> Row:
         inst_id, trade_id, when = _read_trade(row)
-        return Row(row, f"{inst_id}/{trade_id}/", trade_id, ms_of_iso(when), inst_id, row)
+        seq = int(trade_id) if trade_id.isdecimal() else 0
+        return Row(row, (inst_id, seq or trade_id, ""), seq or trade_id, seq, ms_of_iso(when), inst_id, row)
 
     def _spelled(self, row: bytes) -> bytes:
         return _remembered(self._memory, row, self._spelling)

@@ -7,7 +7,6 @@ binary, anything against the rules) is handed on complete and unread, for a full
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 __all__ = ["BadDeflate", "FrameScanner", "FrameTooBig", "RawFrame", "inflate_v3"]
 
@@ -15,10 +14,11 @@ MAX_FRAME = 16 * 1024 * 1024
 """Bytes. The longest frame of OKX in any capture is 40 KB; what is longer than this is no message of OKX."""
 
 _TEXT = 0x81  # FIN, no reserved bit, opcode 1
+_TEXT_16 = bytes([_TEXT, 126])  # and a length of 16 bits
 
 
 class FrameTooBig(ValueError):
-    """A frame, or what it inflates to, is larger than allowed. Nothing behind it can be read: drop the connection."""
+    """What a frame inflates to is larger than allowed."""
 
 
 class BadDeflate(ValueError):
@@ -34,70 +34,85 @@ class RawFrame(bytes):
 class FrameScanner:
     """Cuts the bytes of one connection into frames.
 
-    `feed()` what was received, then iterate: plain `bytes` are the payload of a whole text frame, `RawFrame` is any
-    other frame. Costs are per byte received, never per byte that waits: while a frame is incomplete its pieces are
-    only collected, and frames that came together are cut out of one buffer.
+    Costs are per byte received, never per byte that waits: while a frame is incomplete its pieces are only collected,
+    and frames that came together are cut out of one buffer.
     """
 
-    __slots__ = ("_at", "_buffer", "_max_frame", "_needed", "_pieces", "_waiting")
+    __slots__ = ("_max_frame", "_missing", "_pieces", "refused", "unusual")
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max_frame = max_frame
-        self._buffer = b""
-        # Where the next frame starts in the buffer.
-        self._at = 0
-        # What was received since the buffer was last joined, and how many bytes that is with the rest of the buffer.
+        # The beginning of a frame, and how many bytes it takes until more of it can be told.
         self._pieces: list[bytes] = []
-        self._waiting = 0
-        # With fewer bytes than this the next frame, or its header, is not complete.
-        self._needed = 2
+        self._missing = 0
+        self.refused = ""
+        """Why nothing can be read any more; "" while all is well."""
+        self.unusual = False
+        """Whether there is a RawFrame among the frames that were taken last."""
 
-    def feed(self, data: bytes) -> None:
-        """Take what was received."""
-        self._pieces.append(data)
-        self._waiting += len(data)
-
-    def __iter__(self) -> Iterator[bytes | RawFrame]:
-        """The frames that are complete, each once, in order. Raises FrameTooBig, and from then on at every call."""
-        if self._waiting < self._needed:
-            return
-        if self._pieces:
-            self._buffer = b"".join((self._buffer[self._at :], *self._pieces))
+    def take(self, data: bytes) -> list[bytes]:
+        """The frames that these bytes complete, in order: of a whole text frame its payload, else a RawFrame."""
+        frames: list[bytes] = []
+        self.unusual = False
+        if self._pieces or self.refused:
+            if not self._awaited(data):
+                return frames
+            data = b"".join(self._pieces)
             self._pieces.clear()
-            self._at = 0
-        while len(self._buffer) - self._at >= 2:
-            # Read anew each time: between two steps of this loop more may have been fed and taken.
-            buffer, start, end = self._buffer, self._at, len(self._buffer)
-            second = buffer[start + 1]
-            length = second & 0x7F
-            body = start + 2
-            if length == 126:
-                body += 2
-                length = int.from_bytes(buffer[start + 2 : body])
-            elif length == 127:
-                body += 8
-                length = int.from_bytes(buffer[start + 2 : body])
-            if end < body:
-                self._needed = body - start
-                return
-            if second & 0x80:
-                body += 4  # the mask, which no server may use; the reader of raw frames will say so
-            if length > self._max_frame:
-                self._needed = 2
-                raise FrameTooBig(f"a frame of {length} bytes; {self._max_frame} are accepted")
-            stop = body + length
-            if end < stop:
-                self._needed = stop - start
-                return
-            self._at = stop
-            self._waiting -= stop - start
-            self._needed = 2
-            if buffer[start] == _TEXT and not second & 0x80:
-                yield buffer[body:stop]
+        start, end = 0, len(data)
+        while start < end:
+            # What nearly all frames are comes first: text of 126 to 65,535 bytes.
+            if data.startswith(_TEXT_16, start) and end > start + 3:
+                body = start + 4
+                stop = body + (data[start + 2] << 8 | data[start + 3])
+                if stop <= end:
+                    frames.append(data[body:stop])
+                    start = stop
+                    continue
             else:
-                yield RawFrame(buffer[start:stop])
-        if self._at == len(self._buffer):
-            self._buffer, self._at = b"", 0
+                body, stop = _bounds(data, start)
+            if stop > end:
+                self._begin(data[start:], body - start, stop - start)
+                break
+            if data[start] == _TEXT and data[start + 1] < 128:
+                frames.append(data[body:stop])
+            else:
+                self.unusual = True
+                frames.append(RawFrame(data[start:stop]))
+            start = stop
+        return frames
+
+    def _begin(self, data: bytes, body: int, stop: int) -> None:
+        """A frame has begun whose payload ends at `stop`."""
+        if stop - body > self._max_frame:
+            self.refused = f"a frame of {stop - body} bytes; {self._max_frame} are accepted"
+        else:
+            self._pieces.append(data)
+            self._missing = stop - len(data)
+
+    def _awaited(self, data: bytes) -> bool:
+        """Collect a piece of a frame; whether more can be told now."""
+        if self.refused:
+            return False
+        self._pieces.append(data)
+        self._missing -= len(data)
+        return self._missing <= 0
+
+
+def _bounds(data: bytes, start: int) -> tuple[int, int]:
+    """Where a frame's payload begins and ends; while its header is incomplete, where that ends (RFC 6455, 5.2)."""
+    if len(data) < start + 2:
+        return start + 2, start + 2
+    second = data[start + 1]
+    length = second & 0x7F
+    body = start + 2 + {126: 2, 127: 8}.get(length, 0)
+    if len(data) < body:
+        return body, body
+    if length > 125:
+        length = int.from_bytes(data[start + 2 : body])
+    if second & 0x80:
+        body += 4  # the mask, which no server may use; the reader of raw frames will say so
+    return body, body + length
 
 
 def inflate_v3(data: bytes, max_size: int = MAX_FRAME) -> bytes:

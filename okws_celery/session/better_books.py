@@ -8,7 +8,8 @@ account is refused, the name is served by `books`.
 from __future__ import annotations
 
 from okws_celery.okx.topics import Arg, Topic, parse_topic
-from okws_celery.session.board import Board, Entry
+from okws_celery.session.board import Board
+from okws_celery.session.entry import Entry
 
 __all__ = ["better", "in_the_way", "usual"]
 

@@ -15,78 +15,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
-from okws_celery.feeds.route import BadPush, Feed, Limits, Refillable, Route, Translated
+from okws_celery.feeds.route import BadPush, Limits, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
+from okws_celery.session.entry import Entry
+from okws_celery.session.routes import Routes, Served
 from okws_celery.store.batch import Batch
 
-__all__ = ["Board", "Entry"]
+__all__ = ["Board"]
 
 _GAPS_KEPT = 10_000
-_MAX_SPELLINGS = 50_000
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One topic. Times are Unix ms; `written_ts` and those of the feed are exchange ms."""
-
-    topic: Topic
-    feed: Feed
-    translated: Translated | None = None
-    """The feed of a v3 topic once more; None for one of v5."""
-    state: str = "pending"
-    since: int = 0
-    reason: str = ""
-    owners: dict[str, int] = field(default_factory=dict)
-    seen: int = 0
-    seen_written: int = 0
-    source: int = 0
-    """Serial number of the link from which it comes."""
-    heard: int = 0
-    """When it last came, or was subscribed: from then on its silence counts."""
-    tried: int = 0
-    """When it was last subscribed, or found stale."""
-    renewed: bool = False
-    """Subscribed again because of its silence; not a second time before something has come."""
-    written_ts: int = 0
-    gap_from: int = -1
-    """Exchange ms of the last row before the gap that is open; -1: none is."""
-    gap_reason: str = ""
-    refilling: bool = False
-    """REST is asked for what is missing: its answer closes the gap, not the next row."""
-    mark: Any = None
-    """How far the feed's rows are known to be in Redis, if it can be filled from REST."""
-
-    refillable: Refillable | None = field(init=False)
-    """The feed, if what it missed can be put in before what came since."""
-
-    def __post_init__(self) -> None:
-        self.refillable = self.feed if isinstance(self.feed, Refillable) else None
-        self.mark = self.refillable.mark() if self.refillable else None
 
 
 def _nobody(entry: Entry, whole: bool) -> None:
     pass
-
-
-class _Served(NamedTuple):
-    """A topic that a subscription serves."""
-
-    entry: Entry
-    pushes: str
-    """Pub/sub channel of its pushes."""
-    aside: Arg | None
-    """The subscription, if it only adds to the topic's data."""
 
 
 class Board:
@@ -99,15 +48,17 @@ class Board:
         self._rows = publish in ("both", "rows")
         self._limits = limits
         self._entries: dict[str, Entry] = {}
-        self._by_arg: dict[Arg, list[Entry]] = {}
-        self._by_spelling: dict[bytes, tuple[_Served, ...]] = {}
+        self._routes = Routes(self._base)
         self._touched: dict[Entry, None] = {}
-        self._under_way: list[tuple[Entry, int]] = []
+        self._under_way: dict[Entry, None] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._sent_ledgers: list[tuple[Ledger, int]] = []
         self.on_missing: Callable[[Entry, bool], None] = _nobody
         """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
         self.pushes = 0
         self.unrouted = 0
+        self.stirred = False
+        """Whether a push has done more than add rows to a topic that is as it should be."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
@@ -121,15 +72,15 @@ class Board:
 
     def of_arg(self, arg: Arg) -> list[Entry]:
         """The entries whose topics an exchange subscription is for."""
-        return [entry for entry in self._by_arg.get(arg, ()) if entry.topic.arg == arg]
+        return [entry for entry in self._routes.using(arg) if entry.topic.arg == arg]
 
     def shared(self, arg: Arg) -> bool:
         """Whether several topics have this subscription."""
-        return len(self._by_arg.get(arg, ())) > 1
+        return len(self._routes.using(arg)) > 1
 
     def uses(self, arg: Arg) -> bool:
         """Whether any topic has this subscription, be it only to add to its data."""
-        return arg in self._by_arg
+        return bool(self._routes.using(arg))
 
     # -- topics come and go
 
@@ -142,14 +93,14 @@ class Board:
             feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
         entry = Entry(topic, feed, translated)
         self._entries[topic.text] = entry
-        self._list(entry)
+        self._routes.add(entry)
         feed.prepare(batch)
         self._set(batch, entry, "pending", "", now_ms)
         return entry
 
     def share(self, batch: Batch, entry: Entry, arg: Arg, now_ms: int) -> None:
         """An arg of this topic is live for others: begin with what they have, as it may say nothing more for long."""
-        for elder in self._by_arg[arg]:
+        for elder in self._routes.using(arg):
             if elder is entry or (elder.topic.arg == arg and elder.state != "live"):
                 continue
             entry.feed.seed(batch, arg, elder.feed.known(arg))
@@ -160,16 +111,16 @@ class Board:
     def turn_to(self, batch: Batch, entry: Entry, topic: Topic, now_ms: int) -> None:
         """Have a topic served by another subscription of the same kind than it was."""
         entry.feed.interrupted(batch)
-        self._unlist(entry)
+        self._routes.remove(entry)
         entry.topic = topic
-        self._list(entry)
+        self._routes.add(entry)
         self._set(batch, entry, "pending", "", now_ms)
 
     def remove(self, batch: Batch, entry: Entry) -> None:
         """Nobody wants this topic any more; its data stay, its state does not."""
         entry.feed.interrupted(batch)
         del self._entries[entry.topic.text]
-        self._unlist(entry)
+        self._routes.remove(entry)
         self._touched.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
@@ -180,7 +131,7 @@ class Board:
         With the time from which on the earlier holder announced a gap that is still open, if it did.
         """
         if open_gap is not None:
-            entry.gap_from, entry.gap_reason = open_gap
+            entry.gap_from, entry.gap_reason, entry.steady = *open_gap, 0
         elif seen_ms > 0:
             self._open_gap(batch, entry, "taken over", seen_ms)
         else:
@@ -193,57 +144,82 @@ class Board:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
         spelling = bytes(push.arg)
-        routed = self._by_spelling.get(spelling)
-        if routed is None:
-            routed = self._find(spelling)
+        alone = self._routes.alone.get(spelling)
+        if alone is None:
+            return self._push_to_each(batch, self._routes.find(spelling), push, frame, now_ms, source)
+        entry, channel, _ = alone
+        if entry.steady != source:
+            return self._push_to_each(batch, (alone,), push, frame, now_ms, source)
+        # This is the way of nearly all that comes.
+        feed = entry.feed
+        fault = feed.write(batch, push)
+        self.pushes += 1
+        entry.seen = entry.heard = now_ms
+        if self._pushes:
+            batch.publish(channel, frame)
+        self._touched[entry] = None
+        return None if feed.live else self._settle(batch, entry, fault, source, now_ms)
+
+    def _push_to_each(
+        self, batch: Batch, routed: tuple[Served, ...], push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
         if not routed:
             self.unrouted += 1
             return None
         self.pushes += 1
-        if len(routed) == 1:
-            return self._take(batch, routed[0], push, frame, now_ms, source)
         broken: Entry | None = None
         problem: BadPush | None = None
         for served in routed:
             try:
-                broken = self._take(batch, served, push, frame, now_ms, source) or broken
+                broken = self._push_to(batch, served, push, frame, now_ms, source) or broken
             except BadPush as raised:  # the other topics of this subscription are to have it all the same
                 problem = raised
         if problem is not None:
             raise problem
         return broken
 
-    def _take(self, batch: Batch, served: _Served, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
+    def _push_to(
+        self, batch: Batch, served: Served, push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
         entry, channel, aside = served
         if aside is not None:
             if entry.translated is not None:
                 entry.translated.aside(batch, push, aside)
             return None
-        feed = entry.feed
-        if entry.state == "refused" and source < entry.source:
+        known_source = entry.source
+        if not self._admits(entry, push, source):
             return None
-        if source != entry.source and not self._from_another(entry, push, source):
-            return None
-        fault = feed.write(batch, push)
+        fault = entry.feed.write(batch, push)
         if not entry.seen:
             # With the first push, so that `max_age` holds as soon as there is something to read.
             entry.seen_written = now_ms
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
-        entry.renewed = False
-        if self._pushes and (source == entry.source or feed.first_ts):
+        # While one link replaces another both may bring the same trade.
+        twice = source != entry.source or (source != known_source and entry.topic.channel.kind is Kind.LOG)
+        if self._pushes and (not twice or entry.feed.first_ts):
             said = frame if entry.translated is None else entry.translated.spoken(push)
             if said:
                 batch.publish(channel, said)
+        return self._settle(batch, entry, fault, source, now_ms)
+
+    def _admits(self, entry: Entry, push: Push, source: int) -> bool:
+        if entry.state == "refused" and source < entry.source:
+            return False
+        return source == entry.source or self._from_another(entry, push, source)
+
+    def _settle(self, batch: Batch, entry: Entry, fault: str, source: int, now_ms: int) -> Entry | None:
+        """A topic has spoken of which more may be to be said than its rows; or, from now on, nothing is."""
+        self.stirred = True
         if fault:
             self._stale(batch, entry, fault, now_ms)
             return entry
-        self._touched[entry] = None
-        if entry.gap_from >= 0:
-            self.resumed(batch, entry)
-        if feed.live:
-            if entry.state != "live":
-                self._live(batch, entry, now_ms)
+        entry.renewed = False
+        self.resumed(batch, entry)
+        if entry.feed.live:
+            self._live(batch, entry, now_ms)
+            if source == entry.source and entry.gap_from < 0 and entry.translated is None:
+                entry.steady = source
         elif entry.state == "live":
             # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.
             self._stale(batch, entry, "crossed", now_ms)
@@ -262,27 +238,31 @@ class Board:
             self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
         self.resumed(batch, entry)
 
-    def flushed(self) -> Callable[[], None]:
-        """What to call when everything written up to now is known to be in Redis."""
-        touched = self._under_way = [(entry, entry.feed.last_ts) for entry in self._touched]
-        marks = [(entry, feed.mark()) for entry in self._touched if (feed := entry.refillable)]
-        logged = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
-        self._touched.clear()
+    def flushing(self) -> None:
+        """Everything written up to now is on its way to Redis; nothing more is sent until it has arrived."""
+        self._under_way, self._touched = self._touched, {}
+        for entry in self._under_way:
+            entry.sent = entry.feed.last_ts if entry.latest is None else entry.latest.row
+            if entry.refillable is not None:
+                entry.sent_mark = entry.refillable.mark()
+        if self._ledgers:
+            self._sent_ledgers = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
 
-        def confirm() -> None:
-            self._under_way = []
-            for entry, last_ts in touched:
-                entry.written_ts = last_ts
-            for entry, mark in marks:
-                entry.mark = mark
-            for ledger, count in logged:
+    def flushed(self) -> None:
+        """What was on its way is known to be in Redis."""
+        for entry in self._under_way:
+            entry.written = entry.sent
+            if entry.refillable is not None:
+                entry.mark = entry.sent_mark
+        self._under_way = {}
+        if self._ledgers:
+            for ledger, count in self._sent_ledgers:
                 ledger.confirm(count)
-
-        return confirm
+            self._sent_ledgers = []
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        lost = dict.fromkeys([entry for entry, _ in self._under_way] + list(self._touched))
+        lost = self._under_way | self._touched
         self._announce(batch, lost, reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
@@ -304,7 +284,7 @@ class Board:
         for ledger in self._ledgers.values():
             ledger.again(batch)
         self._touched.clear()
-        self._under_way = []
+        self._under_way = {}
         self.rewrite(batch)
 
     def rewrite(self, batch: Batch) -> None:
@@ -341,7 +321,7 @@ class Board:
         """What comes from one link comes from another from now on, also where nothing has come yet."""
         for entry in self._entries.values():
             if entry.source == source:
-                entry.source = following
+                entry.source, entry.steady = following, 0
 
     def broken(self, batch: Batch, arg: Arg, reason: str, now_ms: int, source: int = 0) -> None:
         """What comes next for this arg, if anything, does not follow on what came before.
@@ -402,18 +382,6 @@ class Board:
 
     # -- within
 
-    def _list(self, entry: Entry) -> None:
-        for source in entry.topic.sources:
-            self._by_arg.setdefault(source.arg, []).append(entry)
-        self._by_spelling.clear()
-
-    def _unlist(self, entry: Entry) -> None:
-        for source in entry.topic.sources:
-            self._by_arg[source.arg].remove(entry)
-            if not self._by_arg[source.arg]:
-                del self._by_arg[source.arg]
-        self._by_spelling.clear()
-
     def _join(self, batch: Batch, entry: Entry, elder: Entry, now_ms: int) -> None:
         entry.source = elder.source
         entry.heard, entry.tried = elder.heard, elder.tried
@@ -439,31 +407,6 @@ class Board:
         # Pages of two links' snapshots must not be mixed.
         return kind is Kind.LOG or (kind is Kind.STATE and push.event_type != "snapshot")
 
-    def _find(self, spelling: bytes) -> tuple[_Served, ...]:
-        """The topics that a push's arg means: the same arg, or one whose keys it does not contradict (PROTOCOL 4)."""
-        if len(self._by_spelling) >= _MAX_SPELLINGS:
-            self._by_spelling.clear()
-        given = msgspec.json.decode(spelling)
-        found: Arg | None = None
-        if isinstance(given, dict):
-            said = {str(key): value for key, value in given.items() if key != "uid"}
-            exact = tuple(sorted((key, str(value)) for key, value in said.items()))
-            found = exact if exact in self._by_arg else next(iter(self._compatible(said)), None)
-        routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
-        self._by_spelling[spelling] = routed
-        return routed
-
-    def _served(self, entry: Entry, arg: Arg) -> _Served:
-        channel = self._base + entry.topic.path.partition(":")[0]
-        return _Served(entry, channel, None if arg == entry.topic.arg else arg)
-
-    def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
-        for arg in self._by_arg:
-            if dict(arg)["channel"] == said.get("channel") and all(
-                said.get(key, value) == value or value == "ANY" for key, value in arg
-            ):
-                yield arg
-
     def _live(self, batch: Batch, entry: Entry, now_ms: int) -> None:
         if entry.state == "live":
             return
@@ -482,7 +425,7 @@ class Board:
     def _open_gap(self, batch: Batch, entry: Entry, reason: str, from_ts: int) -> None:
         # Where nothing has come before, nothing can be missing.
         if entry.gap_from < 0 and from_ts:
-            entry.gap_from, entry.gap_reason = from_ts, reason
+            entry.gap_from, entry.gap_reason, entry.steady = from_ts, reason, 0
             self._gap(batch, entry, None)
 
     def _close_gap(self, batch: Batch, entry: Entry, first_ts: int, *, filled: bool = False) -> None:
@@ -504,7 +447,7 @@ class Board:
         batch.publish(self._data.event, text)
 
     def _set(self, batch: Batch, entry: Entry, state: str, reason: str, now_ms: int) -> None:
-        entry.state, entry.since, entry.reason = state, now_ms, reason
+        entry.state, entry.since, entry.reason, entry.steady = state, now_ms, reason, 0
         self._write_state(batch, entry)
 
     def _write_state(self, batch: Batch, entry: Entry) -> None:

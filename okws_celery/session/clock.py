@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from okws_celery.store.registry import now_ms
-
 __all__ = ["Clock"]
 
 
@@ -22,4 +20,4 @@ class Clock:
     def read(self) -> None:
         """Look at the clocks."""
         self.now = time.monotonic()
-        self.ms = now_ms()
+        self.ms = time.time_ns() // 1_000_000

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import selectors
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -21,21 +19,22 @@ from okws_celery.okx.login import Credentials
 from okws_celery.okx.messages import BadMessage, Event, Push, Reply, decode
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.better_books import better, in_the_way, usual
-from okws_celery.session.board import Board, Entry
+from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
+from okws_celery.session.entry import Entry
 from okws_celery.session.link import Link, LinkLost, LinkState
 from okws_celery.session.links import Links
 from okws_celery.session.logins import Logins
 from okws_celery.session.logins import Owner as LoginOwner
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.parked import Parked
+from okws_celery.session.poller import READ, WRITE, Watch
 from okws_celery.session.refill import Refill
 from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
 from okws_celery.session.subscriptions import Change, State
 from okws_celery.session.waiters import Waiters
-from okws_celery.session.watch import Watch
 from okws_celery.store.batch import Batch
 from okws_celery.store.registry import Command
 
@@ -93,7 +92,7 @@ class Exchange:
         self._clock = clock
         self._owner = owner
         self._sender = sender
-        self._links = Links(name, endpoints, board)
+        self._links = Links(name, endpoints, board, self._ready)
         self._rest = rest
         self._logins = Logins(name, credentials, rest, mailbox, clock, owner)
         self._parked = Parked()
@@ -103,6 +102,10 @@ class Exchange:
         self._first_push: dict[str, float] = {}
         self.rubbish: Counter[str] = Counter()
         """Messages that were not understood, by what was wrong with them."""
+        self.stirred = True
+        """Whether anything has come since `drive` but rows of topics that are as they should be."""
+        self.unread = False
+        """Whether a link has more to read that wakes nobody."""
 
     # -- what the session asks for
 
@@ -241,17 +244,17 @@ class Exchange:
     # -- the loop's turns
 
     def watches(self) -> Iterator[Watch]:
-        """For the selector."""
+        """For the poller."""
         for link in self._links.every():
             if link.connected:
-                yield Watch(link.socket, link.fileno(), link.wants_write, partial(self._ready, link))
+                yield Watch(link.fileno(), link.wants_write, link.handler, stirs=False)
 
-    def serve_buffered(self) -> bool:
-        """Read what waits inside TLS objects, where no selector sees it; whether there was any."""
-        buffered = [link for link in self._links.every() if link.buffered]
-        for link in buffered:
-            self._ready(link, selectors.EVENT_READ)
-        return bool(buffered)
+    def serve_unread(self) -> None:
+        """Go on with links that had more to read than one turn admits: what waits inside TLS objects wakes nobody."""
+        self.unread = False
+        for link in self._links.every():
+            if link.unread:
+                self._ready(link, READ)
 
     def tick(self) -> None:
         """Keep-alives, deadlines, idle links."""
@@ -274,6 +277,7 @@ class Exchange:
 
     def drive(self) -> None:
         """Connect, log in and send requests where that is due."""
+        self.stirred = False
         for link in self._links.current():
             try:
                 if link.due(self._clock.now, self._sender.waiting(link.path)):
@@ -347,6 +351,7 @@ class Exchange:
             self._owner.unreachable()
 
     def _lost(self, link: Link, reason: str) -> None:
+        self.stirred = True
         left = link.state is LinkState.CLOSING
         if left or self._links.retiring(link):
             link.shut()
@@ -359,44 +364,62 @@ class Exchange:
 
     def _ready(self, link: Link, mask: int) -> None:
         try:
-            if mask & selectors.EVENT_WRITE:
+            if mask & WRITE:
                 link.writable()
-            if mask & selectors.EVENT_READ:
-                for frame in link.readable(self._clock.now):
-                    self._frame(link, frame)
+                self.stirred = True
+            if mask & READ:
+                link.receive(self._clock.now, self._take)
+                if link.unread:
+                    self.unread = True
         except LinkLost as problem:
             self._lost(link, str(problem))
 
     # -- messages
 
-    def _frame(self, link: Link, frame: bytes) -> None:
+    def _take(self, link: Link, frames: list[bytes]) -> None:
+        """The messages of one read, in their order; nearly all are rows of topics that are as they should be."""
+        push, batch, now_ms, serial = self._board.push, self._batch, self._clock.ms, link.serial
+        plain = link.state is LinkState.UP and not self._parked
+        for frame in frames:
+            try:
+                message = decode(frame)
+                if plain and type(message) is Push:
+                    broken = push(batch, message, frame, now_ms, serial)
+                    if broken is not None:
+                        self._renew(link, broken)
+                else:
+                    self._other(link, message, frame)
+                    plain = link.state is LinkState.UP and not self._parked
+            except (BadMessage, BadPush) as problem:
+                self._count(f"{type(problem).__name__}: {problem}")
+            except LinkLost:
+                raise
+            except Exception:
+                # The loop's edge: whatever one message does to us, the session and its other topics live on.
+                self._count("unexpected")
+                _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
+        if self._board.stirred:
+            self._board.stirred, self.stirred = False, True
+
+    def _other(self, link: Link, message: Push | Event | Reply, frame: bytes) -> None:
+        self.stirred = True
         # Of one that is replaced, what was under way before the other was subscribed is still news.
         left = link.state is LinkState.CLOSING and not self._links.retiring(link)
         if left and not self._sender.busy(link):
             return
-        try:
-            message = decode(frame)
-            if type(message) is Reply:
-                if not self._sender.replied(link, message):
-                    self._count("the reply to an op for which nobody waits")
-            elif left:
-                pass
-            elif type(message) is Push:
-                broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
-                if broken is not None:
-                    self._renew(link, broken)
-                if self._parked:
-                    self._try_again(self._parked.heard(message))
-            elif type(message) is Event:
-                self._event(link, message, frame)
-        except (BadMessage, BadPush) as problem:
-            self._count(f"{type(problem).__name__}: {problem}")
-        except LinkLost:
-            raise
-        except Exception:
-            # The loop's edge: whatever one message does to us, the session and its other topics live on.
-            self._count("unexpected")
-            _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
+        if type(message) is Reply:
+            if not self._sender.replied(link, message):
+                self._count("the reply to an op for which nobody waits")
+        elif left:
+            pass
+        elif type(message) is Push:
+            broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
+            if broken is not None:
+                self._renew(link, broken)
+            if self._parked:
+                self._try_again(self._parked.heard(message))
+        elif type(message) is Event:
+            self._event(link, message, frame)
 
     def _count(self, what: str) -> None:
         kind = what[:80]

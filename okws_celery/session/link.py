@@ -19,13 +19,14 @@ import logging
 import math
 import random
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import websocket
 
-from okws_celery.okx.frames import FrameScanner, FrameTooBig, RawFrame
+from okws_celery.okx.frames import FrameScanner, RawFrame
 from okws_celery.okx.messages import PONG
 from okws_celery.session.subscriptions import Subscriptions
 
@@ -97,11 +98,15 @@ class _FrameSocket:
 class Link:
     """The link to `path`. Owned by the session's loop; `now` is time.monotonic()."""
 
-    def __init__(self, path: str, url: str, name: str) -> None:
+    def __init__(self, path: str, url: str, name: str, on_ready: Callable[[Link, int], None]) -> None:
         self.path = path
         self.serial = next(_serials)
         """Of two links to one path, the one with the higher number replaces the other."""
         self.url = url
+        self.handler = partial(on_ready, self)
+        """For the poller."""
+        self.unread = False
+        """Whether there is more to read that wakes nobody."""
         self.subscriptions = Subscriptions()
         self.state = LinkState.CLOSED
         self.logged_in = False
@@ -126,20 +131,16 @@ class Link:
         self._connecting_at = 0.0
         self._ws: Any = None  # a websocket.WebSocket, whose types do not admit a stand-in for its socket
         self._sock: Any = None
+        self._encrypted = False
         self._shim = _FrameSocket()
         self._scanner = FrameScanner()
         self._fragments = 0
 
-    # -- for the selector
+    # -- for the poller
 
     def fileno(self) -> int:
         """The socket's; -1 while there is none."""
         return self._sock.fileno() if self._sock is not None else -1
-
-    @property
-    def socket(self) -> object:
-        """The socket itself, to tell it from the one before."""
-        return self._sock
 
     @property
     def connected(self) -> bool:
@@ -160,11 +161,6 @@ class Link:
     def needed(self) -> bool:
         """Whether the session is not complete without this link."""
         return self.held_open or self.subscriptions.needed
-
-    @property
-    def buffered(self) -> bool:
-        """Whether bytes wait inside the TLS object, where no selector sees them."""
-        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     # -- connecting
 
@@ -189,6 +185,7 @@ class Link:
         assert ws.sock is not None
         self._ws, self._sock = ws, ws.sock
         self._sock.setblocking(False)
+        self._encrypted = isinstance(self._sock, ssl.SSLSocket)
         self._shim = self._ws.sock = _FrameSocket()
         self._scanner = FrameScanner()
         self._fragments = 0
@@ -280,8 +277,12 @@ class Link:
         except OSError as problem:
             raise LinkLost(str(problem)) from problem
 
-    def readable(self, now: float) -> Iterator[bytes]:
-        """The text messages that are complete; a bounded number of reads. LinkLost ends it."""
+    def receive(self, now: float, take: Callable[[Link, list[bytes]], None]) -> None:
+        """Read what is there, in a bounded number of reads; `take` gets the messages that are complete, read by read.
+
+        LinkLost when there will be no more, after what came before.
+        """
+        self.unread = buffered = False
         for _ in range(_READS):
             if self._sock is None:
                 return
@@ -294,22 +295,29 @@ class Link:
             if not data:
                 raise LinkLost("the exchange closed the connection")
             self._heard_at, self._pinged_at = now, 0.0
-            self.bytes += len(data)
-            yield from self._cut(data)
-            if len(data) < _READ_BYTES and not self.buffered:
+            size = len(data)
+            self.bytes += size
+            frames = self._scanner.take(data)
+            self.frames += len(frames)
+            if self._scanner.unusual or PONG in frames:
+                for message in self._told_apart(frames):
+                    take(self, [message])
+            elif frames:
+                take(self, frames)
+            if self._scanner.refused:
+                raise LinkLost(self._scanner.refused)
+            # What waits inside the TLS object no poller sees.
+            buffered = self._encrypted and self._sock is not None and self._sock.pending() > 0
+            if size < _READ_BYTES and not buffered:
                 return
+        self.unread = buffered
 
-    def _cut(self, data: bytes) -> Iterator[bytes]:
-        self._scanner.feed(data)
-        try:
-            for frame in self._scanner:
-                message = self._unusual(frame) if isinstance(frame, RawFrame) else frame
-                if message is not None:
-                    self.frames += 1
-                    if message != PONG:
-                        yield message
-        except FrameTooBig as problem:
-            raise LinkLost(str(problem)) from problem
+    def _told_apart(self, frames: list[bytes]) -> Iterator[bytes]:
+        """The messages among frames of which some are none, or not whole ones."""
+        for frame in frames:
+            message = self._unusual(frame) if isinstance(frame, RawFrame) else frame
+            if message is not None and message != PONG:
+                yield message
         if self._shim.outbox:
             self.writable()
 

@@ -23,10 +23,12 @@ _REPLACE_S = 45.0
 class Links:
     """Belongs to the session's loop; `now` is time.monotonic()."""
 
-    def __init__(self, name: str, endpoints: Endpoints, board: Board) -> None:
+    def __init__(self, name: str, endpoints: Endpoints, board: Board, on_ready: Callable[[Link, int], None]) -> None:
+        """`on_ready` is called for a link whose socket is ready, with the poller's mask."""
         self._name = name
         self._endpoints = endpoints
         self._board = board
+        self._on_ready = on_ready
         self._by_path: dict[str, Link] = {}
         # Links that are being replaced, and until when that may take.
         self._retiring: dict[Link, float] = {}
@@ -35,7 +37,7 @@ class Links:
         """The link of a path; what is wanted there is asked of it."""
         link = self._by_path.get(path)
         if link is None:
-            link = self._by_path[path] = Link(path, self._endpoints.ws(path), self._name)
+            link = self._by_path[path] = Link(path, self._endpoints.ws(path), self._name, self._on_ready)
         return link
 
     def current(self) -> list[Link]:
@@ -67,7 +69,7 @@ class Links:
         """Begin to replace a link that the exchange is about to close."""
         if self._by_path.get(link.path) is not link or not link.subscriptions.needed:
             return
-        following = self._by_path[link.path] = Link(link.path, link.url, self._name)
+        following = self._by_path[link.path] = Link(link.path, link.url, self._name, self._on_ready)
         following.wants_login = link.wants_login
         for arg in link.subscriptions.wanted():
             following.subscriptions.want(arg, now)

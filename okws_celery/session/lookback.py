@@ -19,7 +19,7 @@ from okws_celery.feeds.state import StateFeed
 from okws_celery.okx.market_rest import candles_request, instruments_request, older_trades_request, trades_request
 from okws_celery.okx.rest import RestError, RestRequest
 from okws_celery.okx.topics import Topic
-from okws_celery.session.board import Entry
+from okws_celery.session.entry import Entry
 from okws_celery.store.batch import Batch
 
 __all__ = ["Candles", "Get", "Instruments", "Look", "Merge", "Outcome", "Source", "Trades"]

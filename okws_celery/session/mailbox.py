@@ -1,4 +1,4 @@
-"""How helper threads hand their results to a session's loop: a queue, and a socket that wakes the selector."""
+"""How helper threads hand their results to a session's loop: a queue, and a socket that wakes the poller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Mailbox:
-    """`fileno` goes into the selector; `open` runs what has arrived, in the loop's own thread."""
+    """`fileno` goes into the poller; `open` runs what has arrived, in the loop's own thread."""
 
     def __init__(self) -> None:
         self._inside, self._outside = socket.socketpair()
@@ -25,7 +25,7 @@ class Mailbox:
         self._closed = False
 
     def fileno(self) -> int:
-        """For selectors."""
+        """For the poller."""
         return self._inside.fileno()
 
     def post(self, letter: Callable[[], None]) -> None:

@@ -33,7 +33,7 @@ from okws_celery.okx.orders import (
     without_execution,
 )
 from okws_celery.okx.rest import RestError, RestRequest
-from okws_celery.session.board import Entry
+from okws_celery.session.entry import Entry
 from okws_celery.session.lookback import Get, Look, Merge, Outcome, asked_topic
 from okws_celery.store.batch import Batch
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import selectors
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from okws_celery.session.clock import Clock
 from okws_celery.session.mailbox import Mailbox
-from okws_celery.session.watch import Watch
+from okws_celery.session.poller import READ, WRITE, Watch
+from okws_celery.store.batch import Batch
 from okws_celery.store.connect import BareConnection, bare_connection
 from okws_celery.store.fence import Fence, FenceState
 from okws_celery.store.wire import Wire, WireLost
@@ -20,6 +20,8 @@ __all__ = ["RedisSide"]
 _PAUSE_S = 0.5
 _PING_S = 10.0
 _PONG_S = 5.0
+_IN_VAIN = 3
+"""Wake-ups in a row that found nothing to send, after which replies wake nobody any more."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class RedisSide:
         fence: Fence,
         mailbox: Mailbox,
         clock: Clock,
+        batch: Batch,
         on_word: Callable[[str], None],
     ) -> None:
         self._name = name
@@ -43,8 +46,13 @@ class RedisSide:
         self._fence = fence
         self._mailbox = mailbox
         self._clock = clock
+        self._batch = batch
         self._on_word = on_word
         self._connecting = False
+        self._listening = True
+        self._in_vain = 0
+        self.changed = True
+        """Whether `watches` may be others than they were."""
         self._away = False
         self._not_before = 0.0
         self._bus: Wire | None = None
@@ -53,15 +61,23 @@ class RedisSide:
         self._pinged = False
 
     def watches(self) -> Iterator[Watch]:
-        """For the selector."""
+        """For the poller.
+
+        A wake-up costs more than all else that is done for a push, so nobody is woken by replies that nothing depends
+        on: they are read before the next batch is sent (`collect`), or at the next tick.
+        """
         wire = self._fence.wire
-        if wire is not None:
-            yield Watch(wire, wire.fileno(), wire.wants_write, self._ready)
+        waited_for = self._listening or not self._fence.patient or (self._batch and not self._fence.idle)
+        if wire is not None and (waited_for or wire.wants_write):
+            yield Watch(wire.fileno(), wire.wants_write, self._woken)
         if self._bus is not None:
-            yield Watch(self._bus, self._bus.fileno(), self._bus.wants_write, self._bus_ready)
+            yield Watch(self._bus.fileno(), self._bus.wants_write, self._bus_ready)
 
     def tick(self) -> None:
         """Connect what is not connected; notice a peer that has fallen silent."""
+        self._listen()
+        if not self._fence.idle:
+            self.collect()
         try:
             self._fence.tick(self._clock.now)
         except WireLost as problem:
@@ -78,8 +94,30 @@ class RedisSide:
             self._connect(self._bus_connected)
         self._ping_bus()
 
+    def collect(self) -> None:
+        """Read the replies that are there, as a batch waits for them; if they are not, be woken when they come."""
+        wire = self._fence.wire
+        if wire is not None:
+            try:
+                wire.readable()
+            except WireLost as problem:
+                self.lost(str(problem))
+        if not self._fence.idle:
+            self._listen()
+
+    def _listen(self) -> None:
+        if not self._listening:
+            self._listening = self.changed = True
+        self._in_vain = 0
+
+    def sent(self) -> None:
+        """A batch was sent."""
+        if not self._fence.patient or (self._fence.wire is not None and self._fence.wire.wants_write):
+            self.changed = True
+
     def lost(self, reason: str) -> None:
         """The writer's connection is of no more use."""
+        self.changed = True
         if not self._away:
             self._away = True
             _log.warning("session %s: %s; connecting again until it is back", self._name, reason)
@@ -115,6 +153,13 @@ class RedisSide:
             self._fence.attach(Wire(connection), self._clock.now)
         except WireLost as problem:
             self.lost(str(problem))
+
+    def _woken(self, mask: int) -> None:
+        self._ready(mask)
+        if self._listening and self._fence.idle and not self._batch:
+            self._in_vain += 1
+            if self._in_vain >= _IN_VAIN:
+                self._listening, self.changed = False, True
 
     def _ready(self, mask: int) -> None:
         wire = self._fence.wire
@@ -175,7 +220,7 @@ class RedisSide:
 
 
 def _serve(wire: Wire, mask: int) -> None:
-    if mask & selectors.EVENT_WRITE:
+    if mask & WRITE:
         wire.writable()
-    if mask & selectors.EVENT_READ:
+    if mask & READ:
         wire.readable()

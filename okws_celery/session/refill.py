@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 from okws_celery.okx.market_rest import candles_request
 from okws_celery.okx.rest import RestError
-from okws_celery.session.board import Board, Entry
+from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
+from okws_celery.session.entry import Entry
 from okws_celery.session.lookback import Candles, Instruments, Look, Merge, Source, Trades, asked_topic
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.reconcile import Algos, Orders

@@ -1,4 +1,4 @@
-"""One session: a selectors loop over its links, its control bus and its Redis connection.
+"""One session: a loop over its links, its control bus and its Redis connection.
 
 Each turn: wait, read what is there, tick what is due, drive the links, flush. Nothing in it waits for the network:
 connecting runs on helper threads, and every socket of the loop is non-blocking, so that nothing outlasts the lease.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import selectors
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,18 +20,19 @@ from okws_celery.feeds.route import Limits
 from okws_celery.okx.endpoints import check_proxy
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import parse_topic
-from okws_celery.session.board import Board, Entry
+from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
 from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
+from okws_celery.session.entry import Entry
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.poller import Poller, Watch
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
 from okws_celery.session.waiters import Waiters
-from okws_celery.session.watch import Watch
 from okws_celery.settings import Settings
 from okws_celery.store.batch import Batch
 from okws_celery.store.fence import LEASE_MS, Fence, FenceState, Ownership
@@ -99,8 +99,9 @@ class Session:
         self._clock = clock or Clock()
         self._batch = Batch()
         self._mailbox = Mailbox()
-        self._selector = selectors.DefaultSelector()
-        self._registered: dict[int, Watch] = {}
+        self._poller = Poller()
+        # Whether there may be other sockets, or something else to be waited for.
+        self._rewatch = True
         limits = Limits(settings.book_depth, settings.max_rows, settings.max_log)
         self._publish = options.get("publish") or settings.publish
         self._board = Board(self._data, self._publish, limits)
@@ -111,7 +112,14 @@ class Session:
         owner = Ownership(plan.record.generation, plan.record.ticket)
         self._fence = Fence(self._keys, self._data.status, plan.token, owner, self)
         self._redis = RedisSide(
-            plan.name, settings.redis_url, self._keys.bus, self._fence, self._mailbox, self._clock, self._word
+            plan.name,
+            settings.redis_url,
+            self._keys.bus,
+            self._fence,
+            self._mailbox,
+            self._clock,
+            self._batch,
+            self._word,
         )
         proxy = check_proxy(options.get("proxy") or settings.proxy)
         endpoints = settings.endpoints(options)
@@ -177,43 +185,44 @@ class Session:
             self._exchange.shut()
             self._redis.close()
             self._mailbox.close()
-            self._selector.close()
         ending = self._ending or Ending.LOST
         _log.info("session %s: ended, %s", self._plan.name, ending.value)
         return ending
 
     def _turn(self) -> None:
-        self._watch()
-        buffered = self._exchange.serve_buffered()
-        timeout = 0.0 if buffered else max(0.0, self._next_tick - time.monotonic())
-        ready = self._selector.select(timeout)
+        if self._rewatch or self._redis.changed:
+            self._rewatch = self._redis.changed = False
+            self._poller.watch(self._watches())
+        unread = self._exchange.unread
+        ready = self._poller.wait(0.0 if unread else max(0.0, self._next_tick - time.monotonic()))
         self._clock.read()
-        for key, mask in ready:
-            key.data(mask)
+        if unread:
+            self._exchange.serve_unread()
+        for watch, mask in ready:
+            watch.handler(mask)
+            if watch.stirs:
+                self._exchange.stirred = True
+        if not self._fence.idle and self._batch:
+            self._collect()
         if self._clock.now >= self._next_tick:
             self._tick()
-        if self._ending is None:
-            self._exchange.drive()
-            self._tell_status()
+            self._exchange.stirred = True
+        if self._exchange.stirred:
+            self._rewatch = True
+            if self._ending is None:
+                self._exchange.drive()
+                self._tell_status()
         self._flush()
 
-    def _watch(self) -> None:
-        """Bring the selector in line with the sockets that are there and what they wait for."""
-        wanted = [Watch(self._mailbox, self._mailbox.fileno(), False, self._mailbox.open)]
-        wanted += [*self._redis.watches(), *self._exchange.watches()]
-        before, self._registered = self._registered, {watch.descriptor: watch for watch in wanted}
-        for descriptor, old in before.items():
-            new = self._registered.get(descriptor)
-            # A number may have passed from a socket that was closed to a new one.
-            if new is None or new.socket is not old.socket:
-                self._selector.unregister(descriptor)
-        for descriptor, new in self._registered.items():
-            known = before.get(descriptor)
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if new.wants_write else 0)
-            if known is None or known.socket is not new.socket:
-                self._selector.register(descriptor, events, new.handler)
-            elif known.wants_write != new.wants_write:
-                self._selector.modify(descriptor, events, new.handler)
+    def _collect(self) -> None:
+        """What has come since may go to Redis if the replies to the batch before are there."""
+        if not self._fence.patient:
+            self._exchange.stirred = True
+        self._redis.collect()
+
+    def _watches(self) -> list[Watch]:
+        mailbox = Watch(self._mailbox.fileno(), False, self._mailbox.open)
+        return [mailbox, *self._redis.watches(), *self._exchange.watches()]
 
     def _tick(self) -> None:
         self._board.write_seen(self._batch)
@@ -227,7 +236,10 @@ class Session:
             self._end(Ending.SHUTDOWN)
         self._exchange.tick()
         self._redis.tick()
-        settled = self._exchange.settled and self._fence.idle and self._ending is None
+        if self._clock.now - self._beat_at >= _BEAT_S and self._fence.patient:
+            self._beat_at = self._clock.now
+            self._heartbeat()
+        settled = self._exchange.settled and self._fence.patient and self._ending is None
         self._next_tick = self._clock.now + (_TICK_S if settled else _BUSY_TICK_S)
 
     def _begin(self) -> None:
@@ -242,48 +254,62 @@ class Session:
     # -- flushing
 
     def _flush(self) -> None:
-        if self._overflow:
-            self._batch.clear()
-            if not self._fence.idle:
-                return
-            reason, self._overflow = self._overflow, ""
-            self._status = ""
-            self._board.dropped(self._batch, reason)
-            self._desired.look(self._batch)
-        if self._released:
+        if self._overflow and not self._begin_anew():
             return
-        if not self._fence.idle:
-            if self._batch.size > _MAX_BATCH:
-                _log.warning("session %s: more waits for Redis than can be held", self._plan.name)
-                self._overflow = "more came than could be held while Redis was away"
-                self._fence.drop_kept()
-            return
-        if self._clock.now - self._beat_at >= _BEAT_S:
-            self._beat_at = self._clock.now
-            self._heartbeat()
-        try:
-            if self._ending is not None and self._exchange.closed:
-                self._last_words(self._ending)
-                self._released = True
-                self._fence.release(self._batch, self._clock.now)
+        if self._fence.idle:
+            if self._ending is not None:
+                self._flush_last(self._ending)
             elif self._batch:
-                self._fence.send(self._batch, self._clock.now, self._confirmed())
+                self._send()
+        elif self._batch.size > _MAX_BATCH and not self._released:
+            _log.warning("session %s: more waits for Redis than can be held", self._plan.name)
+            self._overflow = "more came than could be held while Redis was away"
+            self._fence.drop_kept()
+
+    def _begin_anew(self) -> bool:
+        """After an overflow: nothing is kept until Redis can take it, then the newest state is written."""
+        self._batch.clear()
+        if not self._fence.idle:
+            return False
+        reason, self._overflow = self._overflow, ""
+        self._status = ""
+        self._board.dropped(self._batch, reason)
+        self._desired.look(self._batch)
+        return True
+
+    def _send(self) -> None:
+        self._board.flushing()
+        if self._after_flush:
+            self._waiting_for_redis, self._after_flush = self._after_flush, []
+        urgent = bool(self._waiting_for_redis)
+        try:
+            self._fence.send(self._batch, self._clock.now, self._flushed, urgent=urgent)
         except WireLost as problem:
             self._redis.lost(str(problem))
+        self._redis.sent()
 
-    def _confirmed(self) -> Callable[[], None]:
-        """What to do when the batch that is about to go is known to be in Redis."""
-        written = self._board.flushed()
-        actions = self._waiting_for_redis = self._after_flush
-        self._after_flush = []
+    def _flush_last(self, ending: Ending) -> None:
+        if self._released:
+            return
+        if not self._exchange.closed:
+            if self._batch:
+                self._send()
+            return
+        self._last_words(ending)
+        self._released = True
+        try:
+            self._fence.release(self._batch, self._clock.now)
+        except WireLost as problem:
+            self._redis.lost(str(problem))
+        self._redis.sent()
 
-        def done() -> None:
-            self._waiting_for_redis = []
-            written()
+    def _flushed(self) -> None:
+        """A batch is in Redis."""
+        self._board.flushed()
+        if self._waiting_for_redis:
+            actions, self._waiting_for_redis = self._waiting_for_redis, []
             for action in actions:
                 action()
-
-        return done
 
     def after_flush(self, action: Callable[[], None]) -> None:
         """See exchange.Owner."""
@@ -317,6 +343,7 @@ class Session:
     def fence_regained(self) -> None:
         """See fence.Holder."""
         _log.warning("session %s: the lease had gone from Redis and is ours again", self._plan.name)
+        self._exchange.stirred = True
         self._status = ""
         self._wait_again()
         self._board.emptied(self._batch, "the lease was lost")
@@ -331,6 +358,7 @@ class Session:
 
     def fence_dropped(self, reason: str) -> None:
         """See fence.Holder."""
+        self._exchange.stirred = True
         self._status = ""
         self._wait_again()
         self._board.dropped(self._batch, reason)

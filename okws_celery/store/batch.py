@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import hiredis
 
-__all__ = ["Batch", "OnReply", "Pack", "Renderer", "pack"]
+__all__ = ["Batch", "OnReply", "Pack", "Renderer", "pack", "stem"]
 
 Pack = str | bytes | int | float
 """What a Redis command is made of."""
@@ -26,11 +26,19 @@ def pack(*command: Pack) -> bytes:
     return packed
 
 
+def stem(*constant: Pack, more: int) -> bytes:
+    """A command in Redis' wire form up to its last arguments, of which `more` follow, each behind its length."""
+    arguments = pack(*constant).partition(b"\r\n")[2]
+    return b"*%d\r\n%b" % (len(constant) + more, arguments)
+
+
 @lru_cache(maxsize=8192)
 def _publish_to(channel: str) -> bytes:
-    """A PUBLISH to this channel in Redis' wire form, up to the length of what is published: the same for every push."""
-    name = channel.encode()
-    return b"*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%b\r\n$" % (len(name), name)
+    return stem("PUBLISH", channel, more=1)
+
+
+# The line before an argument, by the argument's length.
+_LENGTHS = [b"$%d\r\n" % length for length in range(4096)]
 
 
 class Renderer(Protocol):
@@ -43,24 +51,43 @@ class Renderer(Protocol):
 class Batch:
     """Commands collected until the store can take them. Not thread-safe: a session's loop owns it."""
 
-    __slots__ = ("_asked", "_marked", "_publishes", "_writes", "size")
+    __slots__ = ("_asked", "_marked", "_measured", "_publishes", "_size", "_writes")
 
     def __init__(self) -> None:
         self._writes: list[bytes] = []
         self._publishes: list[bytes] = []
         self._marked: dict[Renderer, None] = {}
         self._asked: dict[int, OnReply] = {}
-        self.size = 0
-        """Bytes packed so far; what is marked is not counted, as it is bounded by itself."""
+        self._size = 0
+        self._measured = (0, 0)
 
     def __bool__(self) -> bool:
         return bool(self._writes or self._publishes or self._marked)
 
+    @property
+    def size(self) -> int:
+        """Bytes packed so far; what is marked is not counted, as it is bounded by itself."""
+        writes, publishes = self._measured
+        for command in self._writes[writes:]:
+            self._size += len(command)
+        for command in self._publishes[publishes:]:
+            self._size += len(command)
+        self._measured = len(self._writes), len(self._publishes)
+        return self._size
+
     def write(self, *command: Pack) -> None:
         """Append one command that changes a key."""
-        packed = pack(*command)
+        self._writes.append(pack(*command))
+
+    def append(self, packed: bytes) -> None:
+        """Append one command that changes a key, in Redis' wire form already."""
         self._writes.append(packed)
-        self.size += len(packed)
+
+    def append_entry(self, xadd: bytes, entry_id: bytes, data: bytes) -> None:
+        """Append an entry with the field `data` to a stream: `xadd` is the stem of that command, for three more."""
+        self._writes.append(
+            b"%b$%d\r\n%b\r\n$4\r\ndata\r\n$%d\r\n%b\r\n" % (xadd, len(entry_id), entry_id, len(data), data)
+        )
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
         """Append one command whose reply is wanted: a value, a `hiredis.ReplyError`, or None if the reply was lost."""
@@ -69,10 +96,11 @@ class Batch:
 
     def publish(self, channel: str, payload: str | bytes) -> None:
         """Publish after every write of this batch: who is woken by it finds that state or a newer one."""
-        body = payload if isinstance(payload, bytes) else payload.encode()
-        packed = b"%b%d\r\n%b\r\n" % (_publish_to(channel), len(body), body)
-        self._publishes.append(packed)
-        self.size += len(packed)
+        body = payload.encode() if isinstance(payload, str) else payload
+        # Joined because that costs half of what formatting does, and this is done for every push.
+        size = len(body)
+        length = _LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+        self._publishes.append(b"".join((_publish_to(channel), length, body, b"\r\n")))
 
     def mark(self, renderer: Renderer) -> None:
         """Have `renderer.render` called once before this batch is sent."""
@@ -80,14 +108,17 @@ class Batch:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._writes, self._publishes, self._marked, self._asked, self.size = [], [], {}, {}, 0
+        self._writes, self._publishes, self._marked, self._asked = [], [], {}, {}
+        self._size, self._measured = 0, (0, 0)
 
     def seal(self) -> tuple[list[bytes], dict[int, OnReply]]:
         """The packed commands in their final order and the reply handlers by position; the batch is empty after it."""
         marked, self._marked = self._marked, {}
         for renderer in marked:
             renderer.render(self)
-        commands = self._writes + self._publishes
-        asked = self._asked
-        self._writes, self._publishes, self._asked, self.size = [], [], {}, 0
+        commands = self._writes
+        commands += self._publishes
+        asked, self._asked = self._asked, {}
+        self._writes, self._publishes = [], []
+        self._size, self._measured = 0, (0, 0)
         return commands, asked

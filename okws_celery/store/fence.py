@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -23,12 +23,13 @@ from typing import Any, Protocol
 import hiredis
 
 from okws_celery.keys import ControlKeys
-from okws_celery.store.batch import Batch, OnReply, pack
-from okws_celery.store.wire import Wire, WireLost
+from okws_celery.store.batch import Batch, OnReply, pack, stem
+from okws_celery.store.wire import Usual, Wire, WireLost
 
 __all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
 
 LEASE_MS = 10_000
+_APPLIED_MS = 6 * LEASE_MS
 _RENEW_S = 1.0
 """The lease is renewed with the first batch that goes out this long, s, after it was last renewed."""
 
@@ -46,6 +47,9 @@ _RENEW_SCRIPT = (
 _log = logging.getLogger(__name__)
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
+_MAX_QUEUED = 2_000
+_QUEUED = b"+OK\r\n" + b"+QUEUED\r\n" * _MAX_QUEUED
+"""What Redis says of a transaction before its results, if it takes every command."""
 
 
 class FenceState(Enum):
@@ -101,6 +105,7 @@ class _Sent:
     commands: list[bytes]
     asked: dict[int, OnReply]
     on_done: Callable[[], None] | None
+    urgent: bool = False
 
 
 class Fence:
@@ -108,55 +113,55 @@ class Fence:
 
     def __init__(self, keys: ControlKeys, status_key: str, token: str, owner: Ownership, holder: Holder) -> None:
         self.state = FenceState.DOWN
+        self.idle = False
+        """Whether the next batch may be sent now."""
+        self.patient = False
+        """Whether nothing depends on the replies that are awaited, if any are, but that the next batch may be sent."""
         self.counters = FenceCounters()
         self._keys = keys
         self._status_key = status_key
         self._owner = owner
         self._holder = holder
-        self._wire: Wire | None = None
+        self.wire: Wire | None = None
+        """The connection, None while there is none."""
         self._kept: _Sent | None = None
         self._number = 0
         self._sent_at = 0.0
+        # Commands of ours before those of the batch that is under way.
+        self._sent_extra = 0
         self._renewed_at = 0.0
         self._refused_at = 0.0
         self._hold(token)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the next batch may be sent now."""
-        return self.state is FenceState.READY
 
     @property
     def token(self) -> str:
         """The token of the lease as it is now: another than at the start if the lease was gone and taken again."""
         return self._token.decode()
 
-    @property
-    def wire(self) -> Wire | None:
-        """The connection, None while there is none."""
-        return self._wire
-
     def attach(self, wire: Wire, now: float) -> None:
         """Use a new connection: look whether the lease is still ours before anything is written."""
-        self._wire = wire
+        self.wire = wire
         self._look(now)
 
     def detach(self) -> None:
         """The connection broke. A batch under way is kept, and sent again after the next look if it did not arrive."""
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        if self.wire is not None:
+            self.wire.close()
+            self.wire = None
         if self.state is not FenceState.LOST:
-            self.state = FenceState.DOWN
+            self._be(FenceState.DOWN)
 
-    def send(self, batch: Batch, now: float, on_done: Callable[[], None] | None = None) -> None:
+    def send(
+        self, batch: Batch, now: float, on_done: Callable[[], None] | None = None, *, urgent: bool = False
+    ) -> None:
         """Send everything in `batch` as one transaction, with the lease renewed inside if that is due. Only if `idle`.
 
-        `on_done` is called when Redis has confirmed it, however often it had to be sent.
+        `on_done` is called when Redis has confirmed it, however often it had to be sent; `urgent` if somebody waits
+        for that.
         """
         commands, asked = batch.seal()
         self._number += 1
-        self._transmit(_Sent(self._number, commands, asked, on_done), now)
+        self._transmit(_Sent(self._number, commands, asked, on_done, urgent), now)
 
     def release(self, batch: Batch, now: float) -> None:
         """Send the last batch of this session and give the lease up within it."""
@@ -173,16 +178,23 @@ class Fence:
         if self.state is FenceState.REFUSED and now - self._refused_at >= _RETRY_S:
             self._renew_by_script(now)
 
+    def _be(self, state: FenceState) -> None:
+        self.state = state
+        self.idle = self.patient = state is FenceState.READY
+
     # -- looking
 
     def _hold(self, token: str) -> None:
         self._token = token.encode()
         lease = self._keys.lease
         self._watch = pack("WATCH", lease) + pack("GET", lease)
+        self._watched = b"+OK\r\n$%d\r\n%b\r\n" % (len(self._token), self._token)
+        # With the expiry before the value, which comes last as it changes.
+        self._set_applied = stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
         self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
 
     def _look(self, now: float) -> None:
-        self.state = FenceState.LOOKING
+        self._be(FenceState.LOOKING)
         self._sent_at = now
         look = [
             self._watch,
@@ -190,8 +202,8 @@ class Fence:
             pack("HMGET", self._keys.session, "state", "generation"),
             pack("GET", self._keys.closed),
         ]
-        assert self._wire is not None
-        self._wire.send(look, 5, lambda replies: self._looked(replies, now))
+        assert self.wire is not None
+        self.wire.send(look, 5, lambda replies: self._looked(replies, now))
 
     def _looked(self, replies: list[Any], now: float) -> None:
         for reply in replies:
@@ -207,7 +219,7 @@ class Fence:
         if token != self._token:
             return self._lose("another worker holds the session")
         kept, self._kept = self._kept, None
-        self.state = FenceState.READY
+        self._be(FenceState.READY)
         if kept is not None and applied != self._mark(kept.number):
             self._transmit(kept, now)
         elif kept is not None:
@@ -218,23 +230,23 @@ class Fence:
         self._hold(new_token(self._token.decode().partition("/")[0]))
         self.counters.regained += 1
         take = pack("SET", self._keys.lease, self._token, "NX", "PX", LEASE_MS)
-        assert self._wire is not None
+        assert self.wire is not None
         # What was kept belongs to a Redis that has lost its keys; everything is written again instead.
         self._kept = None
         self._sent_at = now
-        self._wire.send([take, self._watch], 3, self._taken)
+        self.wire.send([take, self._watch], 3, self._taken)
 
     def _taken(self, replies: list[Any]) -> None:
         if isinstance(replies[0], hiredis.ReplyError):
             raise WireLost(f"Redis: {replies[0]}")
         if replies[2] != self._token:
             return self._lose("another worker holds the session")
-        self.state = FenceState.READY
+        self._be(FenceState.READY)
         self._holder.fence_regained()
         return None
 
     def _lose(self, reason: str) -> None:
-        self.state = FenceState.LOST
+        self._be(FenceState.LOST)
         self._holder.fence_lost(reason)
 
     # -- sending
@@ -243,24 +255,25 @@ class Fence:
         return b"%s:%d" % (self._token, number)
 
     def _transmit(self, sent: _Sent, now: float) -> None:
-        head = [_MULTI, pack("SET", self._keys.applied, self._mark(sent.number), "PX", LEASE_MS * 6)]
+        mark = self._mark(sent.number)
+        head = b"%b%b$%d\r\n%b\r\n" % (_MULTI, self._set_applied, len(mark), mark)
         extra = 1
         if now - self._renewed_at >= _RENEW_S:
-            head.append(self._renew)
+            head += self._renew
             extra += 2
             self._renewed_at = now
-        count = len(sent.commands)
-        self.state = FenceState.BUSY
-        self._sent_at = now
-        self._kept = sent
-        assert self._wire is not None
-        self._wire.send(
-            [*head, *sent.commands, _EXEC, self._watch],
-            1 + extra + count + 3,
-            lambda replies: self._answered(sent, extra, replies, now),
-        )
+        queued = extra + len(sent.commands)
+        usual = None
+        if not sent.asked and queued <= _MAX_QUEUED:
+            usual = Usual(b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived)
+        self.state, self.idle, self.patient = FenceState.BUSY, False, not (sent.urgent or sent.asked)
+        self._sent_at, self._sent_extra, self._kept = now, extra, sent
+        assert self.wire is not None
+        self.wire.send([head, *sent.commands, _EXEC, self._watch], 1 + queued + 3, self._answered, usual)
 
-    def _answered(self, sent: _Sent, extra: int, replies: list[Any], now: float) -> None:
+    def _answered(self, replies: list[Any]) -> None:
+        sent, extra, now = self._kept, self._sent_extra, self._sent_at
+        assert sent is not None
         done, token = replies[-3], replies[-1]
         if isinstance(done, hiredis.ReplyError):
             return self._aborted(sent, replies, done, now)
@@ -268,23 +281,28 @@ class Fence:
             # Nothing was written. Either the lease changed hands, or somebody touched it: look before anything else.
             self._renewed_at = 0.0
             return self._look(now)
-        self._kept = None
-        self.counters.batches += 1
-        self.counters.commands += len(sent.commands)
-        results = done[extra:]
-        for result in results:
+        for result in done:
             if isinstance(result, hiredis.ReplyError):
                 self.counters.errors += 1
                 self.counters.last_error = str(result)
-        self.state = FenceState.READY
-        for position, on_reply in sent.asked.items():
-            on_reply(results[position])
-        if sent.on_done is not None:
-            sent.on_done()
+        self._arrived([done[extra + position] for position in sent.asked])
         # A handler may have ended it all.
         if token != self._token and self.idle:
             self._look(now)
         return None
+
+    def _arrived(self, results: Sequence[Any] = ()) -> None:
+        """A batch is in Redis; with the results of those commands that were asked for them."""
+        sent, self._kept = self._kept, None
+        assert sent is not None
+        self.counters.batches += 1
+        self.counters.commands += len(sent.commands)
+        self.state, self.idle, self.patient = FenceState.READY, True, True
+        if sent.asked:
+            for on_reply, result in zip(sent.asked.values(), results, strict=True):
+                on_reply(result)
+        if sent.on_done is not None:
+            sent.on_done()
 
     def _arrived_unread(self, sent: _Sent) -> None:
         """It is in Redis, but its replies went down with the connection: who asked something hears None."""
@@ -302,13 +320,13 @@ class Fence:
             raise WireLost(f"Redis: {reason}")
         if reason.startswith(_TEMPORARY):
             if self.state is not FenceState.REFUSED:
-                self.state = FenceState.REFUSED
+                self._be(FenceState.REFUSED)
                 self._refused_at = now
             return
         _log.error("Redis refused a batch of %d commands: %s", len(sent.commands), reason)
         self._kept = None
         self.counters.dropped += 1
-        self.state = FenceState.READY
+        self._be(FenceState.READY)
         self._holder.fence_dropped(reason)
 
     def _renew_by_script(self, now: float) -> None:
@@ -318,17 +336,17 @@ class Fence:
             pack("EVAL", _RENEW_SCRIPT, 2, self._keys.lease, self._status_key, self._token, LEASE_MS),
             self._watch,
         ]
-        self.state = FenceState.BUSY
+        self._be(FenceState.BUSY)
         self._sent_at = self._refused_at = now
-        assert self._wire is not None
-        self._wire.send(renew, 4, lambda replies: self._renewed(replies, now))
+        assert self.wire is not None
+        self.wire.send(renew, 4, lambda replies: self._renewed(replies, now))
 
     def _renewed(self, replies: list[Any], now: float) -> None:
         if replies[3] != self._token:
             return self._look(now)
         kept = self._kept
         if kept is None:
-            self.state = FenceState.READY
+            self._be(FenceState.READY)
             return None
         return self._transmit(kept, now)
 

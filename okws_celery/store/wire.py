@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 
@@ -13,13 +13,24 @@ from okws_celery.errors import StoreError
 from okws_celery.store.batch import Pack, pack
 from okws_celery.store.connect import BareConnection
 
-__all__ = ["Wire", "WireLost"]
+__all__ = ["Usual", "Wire", "WireLost"]
 
 _READ_BYTES = 32 * 1024
+_ERROR = b"\r\n-"
+"""How an error among replies begins; in text, line ends are as good as never followed by a minus."""
 
 
 class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
+
+
+class Usual(NamedTuple):
+    """How replies look in bytes if all is well: how they begin, how they end, without an error between."""
+
+    begin: bytes
+    end: bytes
+    then: Callable[[], None]
+    """What to call instead, as nothing in them need be looked at."""
 
 
 class Wire:
@@ -30,26 +41,38 @@ class Wire:
 
     def __init__(self, connection: BareConnection, on_push: Callable[[Any], None] | None = None) -> None:
         self._connection = connection
+        self._socket = connection.sock
         self._reader = hiredis.Reader()
         self._out: deque[memoryview] = deque()
+        self.wants_write = False
+        """Whether bytes wait because the socket's buffer was full."""
         self._waiting: deque[tuple[int, list[Any], Callable[[list[Any]], None]]] = deque()
+        self._usual: Usual | None = None
         self._on_push = on_push
 
     def fileno(self) -> int:
         """For selectors."""
-        return self._connection.sock.fileno()
+        return self._socket.fileno()
 
-    @property
-    def wants_write(self) -> bool:
-        """True while bytes wait because the socket's buffer was full."""
-        return bool(self._out)
+    def send(
+        self,
+        packed: Iterable[bytes],
+        replies: int,
+        on_replies: Callable[[list[Any]], None],
+        usual: Usual | None = None,
+    ) -> None:
+        """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values.
 
-    def send(self, packed: Iterable[bytes], replies: int, on_replies: Callable[[list[Any]], None]) -> None:
-        """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values."""
+        If all of them come at once and are as `usual`, its `then` is called, and nothing is parsed.
+        """
         if self._on_push is None:
+            self._usual = None if self._waiting else usual
             self._waiting.append((replies, [], on_replies))
-        self._out.append(memoryview(b"".join(packed)))
-        self.writable()
+        data = b"".join(packed)
+        sent = 0 if self._out else self._sent_of(data)
+        if sent < len(data):
+            self._out.append(memoryview(data)[sent:])
+            self.wants_write = True
 
     def send_command(self, *command: Pack) -> None:
         """Send one command of a subscriber, whose replies come as pushes."""
@@ -57,16 +80,21 @@ class Wire:
 
     def writable(self) -> None:
         """Send what waits, as far as the socket takes it. WireLost if it is broken."""
+        while self._out:
+            data = self._out[0]
+            sent = self._sent_of(data)
+            if sent < len(data):
+                self._out[0] = data[sent:]
+                return
+            self._out.popleft()
+        self.wants_write = False
+
+    def _sent_of(self, data: bytes | memoryview) -> int:
+        """How much of it the socket takes."""
         try:
-            while self._out:
-                data = self._out[0]
-                sent = self._connection.sock.send(data)
-                if sent < len(data):
-                    self._out[0] = data[sent:]
-                    return
-                self._out.popleft()
+            return self._socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return
+            return 0
         except OSError as problem:
             raise WireLost(f"Redis: {problem}") from problem
 
@@ -74,13 +102,20 @@ class Wire:
         """Read what is there and hand out every complete group of replies. WireLost if the connection is gone."""
         while True:
             try:
-                data = self._connection.sock.recv(_READ_BYTES)
+                data = self._socket.recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
             if not data:
                 raise WireLost("Redis closed the connection")
+            usual = self._usual
+            if usual is not None:
+                self._usual = None
+                if data.startswith(usual.begin) and data.endswith(usual.end) and _ERROR not in data:
+                    self._waiting.popleft()
+                    usual.then()
+                    return
             self._reader.feed(data)
             try:
                 self._hand_out()
@@ -96,18 +131,22 @@ class Wire:
         self._connection.close()
 
     def _pending(self) -> int:
-        sock = self._connection.sock
-        return sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
+        return self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
 
     def _hand_out(self) -> None:
-        while (reply := self._reader.gets()) is not False:
-            if self._on_push is not None:
+        next_reply = self._reader.gets
+        if self._on_push is not None:
+            while (reply := next_reply()) is not False:
                 self._on_push(reply)
-                continue
+            return
+        while (reply := next_reply()) is not False:
             if not self._waiting:
                 raise WireLost("Redis sent a reply that nobody asked for")
             count, group, on_replies = self._waiting[0]
             group.append(reply)
-            if len(group) == count:
-                self._waiting.popleft()
-                on_replies(group)
+            while len(group) < count:
+                if (reply := next_reply()) is False:
+                    return
+                group.append(reply)
+            self._waiting.popleft()
+            on_replies(group)

@@ -15,7 +15,7 @@ from okws_celery.simulator import Simulator
 
 def test_waiting_for_its_turn_is_no_failure() -> None:
     """After an outage a link may wait minutes for OKX's 3 connections a second; its 30 s begin when its turn comes."""
-    link = Link("public", "ws://127.0.0.1:1/ws/v5/public", "tests")
+    link = Link("public", "ws://127.0.0.1:1/ws/v5/public", "tests", lambda link, mask: None)
     attempt = link.connecting()
     link.tick(1_000.0)
     link.turn_has_come(attempt, 1_000.0)
@@ -26,7 +26,7 @@ def test_waiting_for_its_turn_is_no_failure() -> None:
 
 def test_turn_of_an_older_attempt_does_not_count() -> None:
     """A helper that was given up says nothing of the present attempt."""
-    link = Link("public", "ws://127.0.0.1:1/ws/v5/public", "tests")
+    link = Link("public", "ws://127.0.0.1:1/ws/v5/public", "tests", lambda link, mask: None)
     older = link.connecting()
     link.connecting()
     link.turn_has_come(older, 0.0)

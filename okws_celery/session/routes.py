@@ -1,0 +1,89 @@
+"""Which topics a push is for: found once for each way in which the exchange spells its arg, then looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from okws_celery.okx.topics import Arg
+from okws_celery.session.entry import Entry
+
+__all__ = ["Routes", "Served"]
+
+_MAX_SPELLINGS = 50_000
+
+
+class Served(NamedTuple):
+    """A topic that a subscription serves."""
+
+    entry: Entry
+    pushes: str
+    """Pub/sub channel of its pushes."""
+    aside: Arg | None
+    """The subscription, if it only adds to the topic's data."""
+
+
+class Routes:
+    """Several topics may share one subscription of the exchange, and a topic may have several (`Topic.sources`)."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._by_arg: dict[Arg, list[Entry]] = {}
+        self._known: dict[bytes, tuple[Served, ...]] = {}
+        self.alone: dict[bytes, Served] = {}
+        """Of what was found, the spellings that mean one topic and its own rows."""
+
+    def add(self, entry: Entry) -> None:
+        """Route the subscriptions of a topic to it."""
+        for source in entry.topic.sources:
+            self._by_arg.setdefault(source.arg, []).append(entry)
+        self._forget()
+
+    def remove(self, entry: Entry) -> None:
+        """Route nothing to it any more."""
+        for source in entry.topic.sources:
+            self._by_arg[source.arg].remove(entry)
+            if not self._by_arg[source.arg]:
+                del self._by_arg[source.arg]
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self.alone.clear()
+
+    def using(self, arg: Arg) -> Sequence[Entry]:
+        """The topics that have this subscription, be it only to add to their data."""
+        return self._by_arg.get(arg, ())
+
+    def find(self, spelling: bytes) -> tuple[Served, ...]:
+        """The topics that a push's arg, as JSON, means: the same arg, or one whose keys it does not contradict
+        (PROTOCOL 4)."""
+        known = self._known.get(spelling)
+        if known is not None:
+            return known
+        if len(self._known) >= _MAX_SPELLINGS:
+            self._forget()
+        given = msgspec.json.decode(spelling)
+        found: Arg | None = None
+        if isinstance(given, dict):
+            said = {str(key): value for key, value in given.items() if key != "uid"}
+            exact = tuple(sorted((key, str(value)) for key, value in said.items()))
+            found = exact if exact in self._by_arg else next(iter(self._compatible(said)), None)
+        routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
+        self._known[spelling] = routed
+        if len(routed) == 1 and routed[0].aside is None:
+            self.alone[spelling] = routed[0]
+        return routed
+
+    def _served(self, entry: Entry, arg: Arg) -> Served:
+        channel = self._base + entry.topic.path.partition(":")[0]
+        return Served(entry, channel, None if arg == entry.topic.arg else arg)
+
+    def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
+        for arg in self._by_arg:
+            if dict(arg)["channel"] == said.get("channel") and all(
+                said.get(key, value) == value or value == "ANY" for key, value in arg
+            ):
+                yield arg
