@@ -74,6 +74,8 @@ class LogFeed:
         self.live = True
         self.holding = False
         self.prepared = True
+        self.repeated = False
+        """Whether every row of the latest push was there already."""
         self.repeats = 0
         """Rows that were there already."""
         self.reordered = 0
@@ -110,8 +112,11 @@ class LogFeed:
         rows = list(map(self._parsed, map(bytes, push.data)))
         self.first_ts = 0
         if self.prepared and not self.holding and not self._held:
+            before = self.repeats
             self._take(batch, rows)
+            self.repeated = bool(rows) and self.repeats - before == len(rows)
             return ""
+        self.repeated = False
         self._held += rows
         if (self.prepared and not self.holding) or len(self._held) >= _HELD:
             self.prepared, self.holding = True, False

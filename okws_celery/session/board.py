@@ -19,6 +19,7 @@ from typing import Any
 
 from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
+from okws_celery.feeds.logs import LogFeed
 from okws_celery.feeds.route import BadPush, Limits, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
@@ -186,7 +187,6 @@ class Board:
             if entry.translated is not None:
                 entry.translated.aside(batch, push, aside)
             return None
-        known_source = entry.source
         if not self._admits(entry, push, source):
             return None
         fault = entry.feed.write(batch, push)
@@ -195,9 +195,7 @@ class Board:
             entry.seen_written = now_ms
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
         entry.seen = entry.heard = now_ms
-        # While one link replaces another both may bring the same trade.
-        twice = source != entry.source or (source != known_source and entry.topic.channel.kind is Kind.LOG)
-        if self._pushes and (not twice or entry.feed.first_ts):
+        if self._pushes and (source == entry.source or entry.feed.first_ts) and not _is_repeated(entry):
             said = frame if entry.translated is None else entry.translated.spoken(push)
             if said:
                 batch.publish(channel, said)
@@ -218,7 +216,8 @@ class Board:
         self.resumed(batch, entry)
         if entry.feed.live:
             self._live(batch, entry, now_ms)
-            if source == entry.source and entry.gap_from < 0 and entry.translated is None:
+            settled = source == entry.source and entry.gap_from < 0 and not _is_repeated(entry)
+            if settled and entry.translated is None:
                 entry.steady = source
         elif entry.state == "live":
             # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.
@@ -455,6 +454,11 @@ class Board:
         if entry.reason:
             told["reason"] = entry.reason
         batch.write("HSET", self._data.topics, entry.topic.text, json.dumps(told, separators=(",", ":")))
+
+
+def _is_repeated(entry: Entry) -> bool:
+    """Whether the latest push brought nothing new: a link may repeat what the one that it replaces has brought."""
+    return isinstance(entry.feed, LogFeed) and entry.feed.repeated
 
 
 def _is_rewritten(entry: Entry) -> bool:
