@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -206,15 +207,32 @@ def read_of_path(
     max_age: float | None = None,
 ) -> Read:
     """A `get` as commands of one round trip and what their replies mean: no I/O, so that any client may use it."""
-    data = DataKeys(settings.prefix, check_name(name))
+    if not params and type(name) is type(path) is str and (n is None or type(n) is int):
+        data, topic, read = _remembered(settings.prefix, name, path, n)
+    else:
+        data, topic, read = _planned(settings.prefix, name, path, params, n)
+    if max_age is None:
+        return read
+    if isinstance(max_age, bool) or not isinstance(max_age, int | float):
+        raise BadCommand(f"max_age {max_age!r}: a number of seconds is accepted")
+    return _fresh(read, data, topic, max_age)
+
+
+def _planned(
+    prefix: str, name: str, path: str | Mapping[str, Any], params: Mapping[str, Any] | None, n: int | None
+) -> tuple[DataKeys, Topic, Read]:
+    data = DataKeys(prefix, check_name(name))
     topic, n_in_params = topic_of_path(path, params)
     n = n_in_params if n is None else n
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise BadCommand(f"n {n!r}: a whole number above 0 is accepted")
-    if max_age is not None and (isinstance(max_age, bool) or not isinstance(max_age, int | float)):
-        raise BadCommand(f"max_age {max_age!r}: a number of seconds is accepted")
-    read = read_of(topic, Route(topic, data.of("")).key, n)
-    return read if max_age is None else _fresh(read, data, topic, max_age)
+    return data, topic, read_of(topic, Route(topic, data.of("")).key, n)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(prefix: str, name: str, path: str, n: int | None) -> tuple[DataKeys, Topic, Read]:
+    # Who reads the same again and again pays for Redis only.
+    return _planned(prefix, name, path, None, n)
 
 
 def read_of_frame(

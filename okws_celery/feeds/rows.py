@@ -67,6 +67,8 @@ def is_error(reply: object) -> bool:
 
 def pairs(reply: Any) -> dict[str, str]:
     """A hash as a dict, from HGETALL's flat list or from a client that made a dict of it."""
+    if isinstance(reply, dict) and isinstance(next(iter(reply), None), str):
+        return reply  # of a client that decodes
     if isinstance(reply, Mapping):
         return {text(key): text(value) for key, value in reply.items()}
     if not isinstance(reply, Sequence):
