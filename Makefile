@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/installed
 WITH_CELERYCONFIG := OKWS_CELERY_CONFIG=celeryconfig
 
 .DEFAULT_GOAL := help
-.PHONY: install run test bench worker flower redis simulator lint format types clean help
+.PHONY: install run test bench profile worker flower redis simulator lint format types clean help
 
 install: $(INSTALLED)  ## make the virtual environment .venv and install everything into it
 
@@ -44,6 +44,9 @@ $(VENV)/bench-installed: $(INSTALLED)
 
 bench: $(VENV)/bench-installed  ## this project and its peers on the same stream, and a table
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+profile: $(VENV)/bench-installed  ## a flame graph of a loaded session, as .okws/profile.svg
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m benchmarks.flames $(ARGS)
 
 worker: $(INSTALLED)  ## a worker on the Redis of OKWS_REDIS_URL
 	@$(WITH_CELERYCONFIG) exec $(BIN)/celery -A okws_celery worker --loglevel info $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-__all__ = ["CONTESTANTS", "Contestant"]
+__all__ = ["CONTESTANTS", "OURS", "Contestant"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,10 @@ class Contestant:
         return ", ".join(name for name in self.needs if importlib.util.find_spec(name) is None)
 
 
+OURS = Contestant("okws_celery, pushes published", ("product", "pushes", "1"), ours=True)
 CONTESTANTS = (
-    Contestant("okws_celery, pushes published", ("product", "pushes"), ours=True),
-    Contestant("okws_celery, default", ("product", "both"), ours=True),
+    OURS,
+    Contestant("okws_celery, default", ("product", "both", "1"), ours=True),
     Contestant("picows + uvloop + msgspec", ("picows_tuned",), ("picows", "uvloop")),
     Contestant("cryptofeed", ("cryptofeed_redis",), ("cryptofeed",), publishes=False, trades="trades-OKX-{}"),
     Contestant("python-okx + redis-py", ("official_sdk",), ("okx",)),

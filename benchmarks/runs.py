@@ -17,9 +17,9 @@ import psutil
 from benchmarks.contestants import Contestant
 from benchmarks.stage import Stage
 
-__all__ = ["Figures", "run"]
+__all__ = ["Figures", "burst", "cpu_s", "family", "on_stage", "paced", "run"]
 
-_START_S = 60.0
+_START_S = 180.0
 _QUIET_S = 0.6
 _QUIET_COMMANDS = 30
 """Commands in a look at Redis up to which a contestant counts as having nothing more to store."""
@@ -37,18 +37,18 @@ class Figures:
     """Trades that were sent and are not in Redis."""
 
 
-def run(stage: Stage, contestant: Contestant, burst: int, rates: list[int], seconds: float, log: Path) -> Figures:
+def run(stage: Stage, contestant: Contestant, messages: int, rates: list[int], seconds: float, log: Path) -> Figures:
     """One round of one contestant, from its start to its end."""
     figures = Figures()
     stage.redis.flushall()
-    with _on_stage(stage, contestant, log) as process:
+    with on_stage(stage, contestant, log) as process:
         sent_before = _trades(stage.load())
-        figures.burst = _burst(stage, process, burst)
+        figures.burst = burst(stage, process, messages)
         for rate in rates:
-            figures.paced[rate] = _paced(stage, process, contestant, rate, seconds)
+            figures.paced[rate] = paced(stage, process, contestant, rate, seconds)
             if figures.paced[rate]["behind"]:
                 break
-        figures.rss_mb = sum(one.memory_info().rss for one in _family(process)) / 1e6
+        figures.rss_mb = sum(one.memory_info().rss for one in family(process)) / 1e6
         stored = sum(
             stage.redis.xlen(contestant.trades.format(f"L{number:04d}-USDT"))
             for number in range(1, stage.plan.instruments + 1)
@@ -58,7 +58,7 @@ def run(stage: Stage, contestant: Contestant, burst: int, rates: list[int], seco
 
 
 @contextmanager
-def _on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psutil.Process]:
+def on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psutil.Process]:
     module, *arguments = contestant.program
     command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments, stage.ws_url, stage.redis_url]
     with log.open("ab") as output:
@@ -82,26 +82,24 @@ def _on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psuti
             time.sleep(0.05)
 
 
-def _burst(stage: Stage, process: psutil.Process, count: int) -> dict[str, float]:
-    cpu, redis_cpu = _cpu_s(process), stage.redis_cpu_s()
+def burst(stage: Stage, process: psutil.Process, count: int) -> dict[str, float]:
+    cpu, redis_cpu = cpu_s(process), stage.rediscpu_s()
     began = time.monotonic()
     stage.load(burst=count)
     took = _until_stored(stage, began)
     return {
         "rate": count / took,
-        "cpu": (_cpu_s(process) - cpu) / count * 1e6,
-        "redis_cpu": (stage.redis_cpu_s() - redis_cpu) / count * 1e6,
+        "cpu": (cpu_s(process) - cpu) / count * 1e6,
+        "redis_cpu": (stage.rediscpu_s() - redis_cpu) / count * 1e6,
     }
 
 
-def _paced(
-    stage: Stage, process: psutil.Process, contestant: Contestant, rate: int, seconds: float
-) -> dict[str, float]:
+def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: int, seconds: float) -> dict[str, float]:
     stage.load(rate=rate)
     time.sleep(1.0)
     channels = [f"okex/bench/{channel}" for channel in stage.plan.mix]
     reader = [sys.executable, "-m", "benchmarks.reader", stage.redis_url, str(seconds), *channels]
-    cpu, redis_cpu, sent = _cpu_s(process), stage.redis_cpu_s(), stage.load()["sent_in_all"]
+    cpu, redis_cpu, sent = cpu_s(process), stage.rediscpu_s(), stage.load()["sent_in_all"]
     if contestant.publishes:
         said: dict[str, float] = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
     else:
@@ -109,8 +107,8 @@ def _paced(
         said = {}
     count = stage.load()["sent_in_all"] - sent
     measured = {
-        "cpu": (_cpu_s(process) - cpu) / count * 1e6,
-        "redis_cpu": (stage.redis_cpu_s() - redis_cpu) / count * 1e6,
+        "cpu": (cpu_s(process) - cpu) / count * 1e6,
+        "redis_cpu": (stage.rediscpu_s() - redis_cpu) / count * 1e6,
         **{name: float(said[name]) for name in ("p50", "p99", "p999") if name in said},
     }
     stage.load(rate=0)
@@ -134,12 +132,12 @@ def _until_stored(stage: Stage, began: float) -> float:
             return now - began
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
+def family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    return sum(sum(one.cpu_times()[:2]) for one in _family(process))
+def cpu_s(process: psutil.Process) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in family(process))
 
 
 def _trades(state: dict[str, Any]) -> int:

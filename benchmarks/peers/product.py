@@ -1,6 +1,7 @@
 """This project as it is used: a Celery worker, a session opened and subscribed through the client.
 
-`python -m benchmarks.peers.product FORM WS_URL REDIS_URL TOPIC...`; FORM is `OKWS_PUBLISH`. The worker is this process.
+`python -m benchmarks.peers.product FORM SESSIONS WS_URL REDIS_URL TOPIC...`; FORM is `OKWS_PUBLISH`, and the sessions
+share the topics. The worker is this process.
 """
 
 import os
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 
-form, ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+form, sessions, ws_url, redis_url, topics = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
 os.environ |= {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": ws_url, "OKWS_REST_URL": "http://127.0.0.1:9"}
 os.environ |= {"OKWS_PUBLISH": form, "OKWS_BACKFILL": "0"}
 
@@ -17,11 +18,16 @@ from okws_celery.celery import app  # noqa: E402
 
 
 def subscribe() -> None:
-    client = okws_celery.client(timeout=30)
-    while client.open_ws("bench")["errorCode"] not in (80000, 80001):
-        time.sleep(0.2)
-    for start in range(0, len(topics), 200):
-        client.subscribe("bench", topics[start : start + 200])
+    client = okws_celery.client(timeout=60)
+    instruments = sorted({topic.partition(":")[2] for topic in topics})
+    for number in range(sessions):
+        name = "bench" if sessions == 1 else f"bench{number}"
+        while client.open_ws(name)["errorCode"] not in (80000, 80001):
+            time.sleep(0.2)
+        own = set(instruments[number::sessions])
+        mine = [topic for topic in topics if topic.partition(":")[2] in own]
+        for start in range(0, len(mine), 2_000):
+            client.subscribe(name, mine[start : start + 2_000])
     client.close()
 
 

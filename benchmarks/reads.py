@@ -1,0 +1,119 @@
+"""What a read costs beside the bare command of redis-py on the same Redis, in the same process, by turns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import redis
+import redis.asyncio
+
+import okws_celery
+from okws_celery import aio
+from okws_celery.embedded import EmbeddedRedis
+
+__all__ = ["reads"]
+
+_CALLS = 200
+_NAME = "bench"
+_TICKER = "okex/bench/tickers:BTC-USDT"
+_CANDLES = "okex/bench/candle1m:BTC-USDT"
+_BOOK = "okex/bench/books:BTC-USDT"
+
+
+@dataclass(frozen=True)
+class _Case:
+    name: str
+    ours: tuple[Any, ...]
+    bare: tuple[Any, ...]
+
+
+_CASES = (
+    _Case("a ticker", (_NAME, "tickers:BTC-USDT"), ("HGETALL", _TICKER)),
+    _Case("100 candles", (_NAME, "candle1m:BTC-USDT", None, 100), ("ZRANGE", _CANDLES, -100, -1)),
+    _Case("a book of 400 levels", (_NAME, "books:BTC-USDT"), ("HGETALL", _BOOK)),
+)
+
+
+def reads(folder: Path, rounds: int) -> str:
+    """A table in Markdown: us a call, medians over the rounds, and their ratio."""
+    with EmbeddedRedis(folder) as server:
+        _fill(server.url)
+        lines = ["| read | redis-py | client().get | ratio | redis.asyncio | aio.client().get | ratio |"]
+        lines.append("| --- " * 7 + "|")
+        sync = _sync(server.url, rounds)
+        aside = asyncio.run(_async(server.url, rounds))
+        for case in _CASES:
+            cells = [case.name]
+            for bare, ours in (sync[case.name], aside[case.name]):
+                cells += [f"{bare:.0f}", f"{ours:.0f}", f"{ours / bare:.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _sync(url: str, rounds: int) -> dict[str, tuple[float, float]]:
+    store = redis.Redis.from_url(url, decode_responses=True)
+    with okws_celery.client(url) as client:
+        return {
+            case.name: _by_turns(
+                rounds,
+                lambda case=case: store.execute_command(*case.bare),
+                lambda case=case: client.get(*case.ours),
+            )
+            for case in _CASES
+        }
+
+
+def _by_turns(rounds: int, bare: Callable[[], Any], ours: Callable[[], Any]) -> tuple[float, float]:
+    taken: tuple[list[float], list[float]] = [], []
+    for _ in range(rounds):
+        for times, call in zip(taken, (bare, ours), strict=True):
+            began = time.perf_counter()
+            for _ in range(_CALLS):
+                call()
+            times.append((time.perf_counter() - began) / _CALLS * 1e6)
+    return median(taken[0]), median(taken[1])
+
+
+async def _async(url: str, rounds: int) -> dict[str, tuple[float, float]]:
+    store = redis.asyncio.Redis.from_url(url, decode_responses=True)
+    found = {}
+    async with await aio.client(url) as client:
+        for case in _CASES:
+            taken: tuple[list[float], list[float]] = [], []
+            calls: tuple[Callable[[], Awaitable[Any]], ...] = (
+                lambda case=case: store.execute_command(*case.bare),
+                lambda case=case: client.get(*case.ours),
+            )
+            for _ in range(rounds):
+                for times, call in zip(taken, calls, strict=True):
+                    began = time.perf_counter()
+                    for _ in range(_CALLS):
+                        await call()
+                    times.append((time.perf_counter() - began) / _CALLS * 1e6)
+            found[case.name] = median(taken[0]), median(taken[1])
+    await store.aclose()
+    return found
+
+
+def _fill(url: str) -> None:
+    """Keys as a session writes them."""
+    with redis.Redis.from_url(url) as store:
+        prices = "last askPx bidPx open24h high24h low24h sodUtc0 sodUtc8 lastSz askSz bidSz volCcy24h vol24h".split()
+        names = {"instType": "SPOT", "instId": "BTC-USDT", "ts": "1786613174000"}
+        store.hset(_TICKER, mapping=dict.fromkeys(prices, "63707.31") | names)
+        for minute in range(300):
+            ts = 1786613160000 + 60_000 * minute
+            row = [str(ts), "63707.3", "63709", "63700.1", "63707.2", "12.5", "796341.2", "796341.2", "1"]
+            store.zadd(_CANDLES, {json.dumps(row): ts})
+        sides = {
+            side: json.dumps([[f"{63707 + sign * level / 10:.1f}", "0.5", "0", "1"] for level in range(400)])
+            for side, sign in (("bids", -1), ("asks", 1))
+        }
+        store.hset(_BOOK, mapping=sides | {"ts": "1786613174000", "seqId": "12", "state": "live"})
