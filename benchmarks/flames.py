@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,9 @@ _WHERE = Path(".okws") / "profile.svg"
 
 def main(arguments: list[str]) -> int:
     """Draw it; 1 if the operating system does not let py-spy look into the worker."""
+    if not shutil.which("py-spy"):
+        print("py-spy is not on the PATH; `make profile` installs it", file=sys.stderr)
+        return 1
     rate = int(arguments[0]) if arguments else 20_000
     seconds = int(arguments[1]) if len(arguments) > 1 else 10
     folder = Path(tempfile.mkdtemp(prefix="okws-profile-"))

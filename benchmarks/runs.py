@@ -83,14 +83,14 @@ def on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psutil
 
 
 def burst(stage: Stage, process: psutil.Process, count: int) -> dict[str, float]:
-    cpu, redis_cpu = cpu_s(process), stage.rediscpu_s()
+    cpu, redis_cpu = cpu_s(process), stage.redis_cpu_s()
     began = time.monotonic()
     stage.load(burst=count)
     took = _until_stored(stage, began)
     return {
         "rate": count / took,
         "cpu": (cpu_s(process) - cpu) / count * 1e6,
-        "redis_cpu": (stage.rediscpu_s() - redis_cpu) / count * 1e6,
+        "redis_cpu": (stage.redis_cpu_s() - redis_cpu) / count * 1e6,
     }
 
 
@@ -99,7 +99,7 @@ def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: i
     time.sleep(1.0)
     channels = [f"okex/bench/{channel}" for channel in stage.plan.mix]
     reader = [sys.executable, "-m", "benchmarks.reader", stage.redis_url, str(seconds), *channels]
-    cpu, redis_cpu, sent = cpu_s(process), stage.rediscpu_s(), stage.load()["sent_in_all"]
+    cpu, redis_cpu, sent = cpu_s(process), stage.redis_cpu_s(), stage.load()["sent_in_all"]
     if contestant.publishes:
         said: dict[str, float] = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
     else:
@@ -108,7 +108,7 @@ def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: i
     count = stage.load()["sent_in_all"] - sent
     measured = {
         "cpu": (cpu_s(process) - cpu) / count * 1e6,
-        "redis_cpu": (stage.rediscpu_s() - redis_cpu) / count * 1e6,
+        "redis_cpu": (stage.redis_cpu_s() - redis_cpu) / count * 1e6,
         **{name: float(said[name]) for name in ("p50", "p99", "p999") if name in said},
     }
     stage.load(rate=0)
