@@ -37,6 +37,7 @@ class Settings:
     region: str = _setting("OKWS_REGION", "global", "global, us or eea")
     demo: bool = _setting("OKWS_DEMO", False, "1 for demo trading")
     ca_file: str = _setting("OKWS_CA_FILE", "", "extra CA certificates for the exchange's TLS, PEM")
+    deflate: bool = _setting("OKWS_DEFLATE", False, "1: have the exchange compress what it sends, if it can")
     proxy: str = _setting("OKWS_PROXY", "", "http://, socks5:// or socks5h:// proxy to the exchange", shown=False)
     config: str = _setting("OKWS_CONFIG", "", "config file: INI, YAML or TOML")
     celery_config: str = _setting("OKWS_CELERY_CONFIG", "", "module of Celery settings laid over the defaults")

@@ -1,28 +1,18 @@
-"""A lean scan of what a WebSocket server sends, and the raw deflate of the old v3 API. Bytes in, bytes out.
+"""A lean scan of what a WebSocket server sends. Bytes in, bytes out.
 
 The scan takes out whole text frames, which is nearly all that OKX sends. Every other frame (ping, close, fragments,
-binary, anything against the rules) is handed on complete and unread, for a full WebSocket implementation to judge.
+binary, compressed, anything against the rules) is handed on complete and unread, for others to judge.
 """
 
 from __future__ import annotations
 
-import zlib
-
-__all__ = ["BadDeflate", "FrameScanner", "FrameTooBig", "RawFrame", "inflate_v3"]
+__all__ = ["FrameScanner", "RawFrame"]
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes. The longest frame of OKX in any capture is 40 KB; what is longer than this is no message of OKX."""
 
 _TEXT = 0x81  # FIN, no reserved bit, opcode 1
 _TEXT_16 = bytes([_TEXT, 126])  # and a length of 16 bits
-
-
-class FrameTooBig(ValueError):
-    """What a frame inflates to is larger than allowed."""
-
-
-class BadDeflate(ValueError):
-    """Not one whole raw deflate stream."""
 
 
 class RawFrame(bytes):
@@ -113,17 +103,3 @@ def _bounds(data: bytes, start: int) -> tuple[int, int]:
     if second & 0x80:
         body += 4  # the mask, which no server may use; the reader of raw frames will say so
     return body, body + length
-
-
-def inflate_v3(data: bytes, max_size: int = MAX_FRAME) -> bytes:
-    """The text in a binary frame of the v3 API (PROTOCOL 9.1); BadDeflate or FrameTooBig if it is none."""
-    inflater = zlib.decompressobj(wbits=-15)
-    try:
-        text = inflater.decompress(data, max_size + 1)
-    except zlib.error as problem:
-        raise BadDeflate(str(problem)) from None
-    if len(text) > max_size:
-        raise FrameTooBig(f"a frame inflates to more than {max_size} bytes")
-    if not inflater.eof or inflater.unused_data:
-        raise BadDeflate("incomplete, or followed by something else")
-    return text

@@ -13,16 +13,18 @@ from urllib.parse import unquote, urlsplit
 import redis
 import websocket
 
+from okws_celery.okx.deflate import OFFER, agreed
 from okws_celery.okx.endpoints import check_proxy
 from okws_celery.session.proxying import proxy_for
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
-__all__ = ["CONNECT_S", "Connector", "open_websocket"]
+__all__ = ["CONNECT_S", "Connector", "compresses", "open_websocket"]
 
 CONNECT_S = 10.0
 """How long a connection may take, s, after its turn has come."""
 _NOBODY = "-"
+_EXTENSIONS = "Sec-WebSocket-Extensions"
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,7 @@ class Connector:
     registry: Registry
     proxy: str = ""
     ca_file: str = ""
+    deflate: bool = False
 
     def connect(self, url: str, begin: Callable[[], bool]) -> websocket.WebSocket:
         """A connected WebSocket. Whatever is raised says why there is none, and is for a retry.
@@ -43,7 +46,7 @@ class Connector:
         self._wait_for_turn(urlsplit(url).netloc)
         if not begin():
             raise ConnectionAbortedError("not wanted any more")
-        return open_websocket(url, proxy_for(url, self.proxy), self.ca_file)
+        return open_websocket(url, proxy_for(url, self.proxy), self.ca_file, deflate=self.deflate)
 
     def _wait_for_turn(self, host: str) -> None:
         try:
@@ -53,9 +56,14 @@ class Connector:
             time.sleep(1.0)
 
 
-def open_websocket(url: str, proxy: str = "", ca_file: str = "") -> websocket.WebSocket:
-    """A connected WebSocket, or what websocket-client, ssl or the operating system raises."""
+def open_websocket(url: str, proxy: str = "", ca_file: str = "", *, deflate: bool = False) -> websocket.WebSocket:
+    """A connected WebSocket, or what websocket-client, ssl or the operating system raises.
+
+    With `deflate` the server is offered to compress what it sends; `compresses` says whether it does.
+    """
     options: dict[str, Any] = {"timeout": CONNECT_S, "skip_utf8_validation": True, "enable_multithread": False}
+    if deflate:
+        options["header"] = {_EXTENSIONS: OFFER}
     if url.startswith("wss:"):
         context = ssl.create_default_context()
         if ca_file:
@@ -64,6 +72,12 @@ def open_websocket(url: str, proxy: str = "", ca_file: str = "") -> websocket.We
     if proxy:
         options |= _proxy_options(proxy)
     return websocket.create_connection(url, **options)
+
+
+def compresses(ws: websocket.WebSocket) -> bool:
+    """Whether the server has agreed to compress; BadDeflate if it does what it was not offered."""
+    headers = ws.getheaders() or {}
+    return agreed(str(headers.get(_EXTENSIONS.lower(), "")))
 
 
 def _proxy_options(proxy: str) -> dict[str, Any]:

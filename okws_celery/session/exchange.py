@@ -21,7 +21,7 @@ from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.better_books import better, in_the_way, usual
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
-from okws_celery.session.connector import Connector
+from okws_celery.session.connector import Connector, compresses
 from okws_celery.session.entry import Entry
 from okws_celery.session.link import Link, LinkLost, LinkState
 from okws_celery.session.links import Links
@@ -331,16 +331,17 @@ class Exchange:
         def work() -> Callable[[], None]:
             try:
                 ws = self._connector.connect(link.url, begin)
+                compressed = compresses(ws)
             except Exception as problem:  # each proxy and TLS library has errors of its own
                 reason = f"cannot connect to {link.url}: {_one_line(problem)}"
                 return lambda: self._failed(link, attempt, reason)
-            return lambda: self._connected(link, attempt, ws)
+            return lambda: self._connected(link, attempt, ws, compressed)
 
         self._mailbox.run(work, f"okws-connect-{self._name}")
 
-    def _connected(self, link: Link, attempt: int, ws: websocket.WebSocket) -> None:
+    def _connected(self, link: Link, attempt: int, ws: websocket.WebSocket, compressed: bool) -> None:
         if link.attempt == attempt and link.state is LinkState.CONNECTING:
-            link.opened(ws, self._clock.now)
+            link.opened(ws, self._clock.now, compressed=compressed)
             self._logins.connected()
         elif ws.sock is not None:
             ws.sock.close()

@@ -28,6 +28,7 @@ import websocket
 
 from okws_celery.okx.frames import FrameScanner, RawFrame
 from okws_celery.okx.messages import PONG
+from okws_celery.session.raw_frames import FrameSocket, LinkLost, RawReader
 from okws_celery.session.subscriptions import Subscriptions
 
 __all__ = ["Link", "LinkLost", "LinkState"]
@@ -42,7 +43,6 @@ _CONNECTING_S = 30.0
 _CLOSING_S = 1.0
 _IDLE_S = 20.0
 _MAX_UNSENT = 1024 * 1024
-_MAX_FRAGMENTS = 16 * 1024 * 1024
 _PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY_S = 60.0
 """A connection that lived this long, s, was a good one: the next failure starts with no pause again."""
@@ -59,40 +59,6 @@ class LinkState(Enum):
     LOGIN = "login"
     UP = "up"
     CLOSING = "closing"
-
-
-class LinkLost(Exception):
-    """The connection is of no more use; the text says why."""
-
-
-class _FrameSocket:
-    """Stands where websocket-client has its socket: it reads the frames that it is handed, and what it sends is kept.
-
-    So its reader never waits on the network, and its masking, pongs and closing frames are used as they are.
-    """
-
-    def __init__(self) -> None:
-        self.inbox = memoryview(b"")
-        self.outbox = bytearray()
-
-    def recv(self, size: int) -> bytes:
-        if not self.inbox:
-            raise BlockingIOError
-        data, self.inbox = bytes(self.inbox[:size]), self.inbox[size:]
-        return data
-
-    def send(self, data: bytes) -> int:
-        self.outbox += data
-        return len(data)
-
-    def gettimeout(self) -> float:
-        return 0.0
-
-    def settimeout(self, timeout: float | None) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Link:
@@ -132,9 +98,9 @@ class Link:
         self._ws: Any = None  # a websocket.WebSocket, whose types do not admit a stand-in for its socket
         self._sock: Any = None
         self._encrypted = False
-        self._shim = _FrameSocket()
+        self._shim = FrameSocket()
         self._scanner = FrameScanner()
-        self._fragments = 0
+        self._raw: RawReader | None = None
 
     # -- for the poller
 
@@ -180,15 +146,15 @@ class Link:
         if attempt == self.attempt:
             self._connecting_at = now
 
-    def opened(self, ws: websocket.WebSocket, now: float) -> None:
-        """The helper connected: take over its socket, which from here on does not block."""
+    def opened(self, ws: websocket.WebSocket, now: float, *, compressed: bool = False) -> None:
+        """The helper connected: take over its socket, which from here on does not block. The server may compress."""
         assert ws.sock is not None
         self._ws, self._sock = ws, ws.sock
         self._sock.setblocking(False)
         self._encrypted = isinstance(self._sock, ssl.SSLSocket)
-        self._shim = self._ws.sock = _FrameSocket()
+        self._shim = self._ws.sock = FrameSocket()
         self._scanner = FrameScanner()
-        self._fragments = 0
+        self._raw = RawReader(ws, self._shim, compressed=compressed)
         self._heard_at = self._up_at = self._idle_since = now
         self._pinged_at = 0.0
         self.logged_in = False
@@ -236,8 +202,8 @@ class Link:
     def _shut(self) -> None:
         if self._sock is not None:
             self._sock.close()
-        self._ws = self._sock = None
-        self._shim = _FrameSocket()
+        self._ws = self._sock = self._raw = None
+        self._shim = FrameSocket()
         self.logged_in = False
         self.state = LinkState.CLOSED
 
@@ -315,34 +281,13 @@ class Link:
     def _told_apart(self, frames: list[bytes]) -> Iterator[bytes]:
         """The messages among frames of which some are none, or not whole ones."""
         for frame in frames:
-            message = self._unusual(frame) if isinstance(frame, RawFrame) else frame
+            message: bytes | None = frame
+            if isinstance(frame, RawFrame):
+                message = self._raw.message(frame) if self._raw is not None else None
             if message is not None and message != PONG:
                 yield message
         if self._shim.outbox:
             self.writable()
-
-    def _unusual(self, frame: RawFrame) -> bytes | None:
-        """A control frame, a fragment or nonsense: websocket-client reads it, and answers pings by itself."""
-        if self._ws is None:
-            return None
-        self._fragments += len(frame)
-        if self._fragments > _MAX_FRAGMENTS:
-            raise LinkLost("a message in fragments is too large")
-        self._shim.inbox = memoryview(frame)
-        try:
-            opcode, whole = self._ws.recv_data_frame(control_frame=True)
-        except BlockingIOError:
-            return None  # more fragments are to come
-        except (websocket.WebSocketException, OSError, ValueError) as problem:
-            raise LinkLost(f"{type(problem).__name__}: {problem}") from problem
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise LinkLost(_close_reason(bytes(whole.data)))
-        if opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
-            self._fragments -= len(frame)
-            return None
-        self._fragments = 0
-        data = whole.data
-        return data.encode() if isinstance(data, str) else bytes(data)
 
     # -- time
 
@@ -370,11 +315,3 @@ class Link:
     def idle(self, now: float) -> bool:
         """Whether nothing has been subscribed for so long that it should be closed."""
         return self.state is LinkState.UP and now - self._idle_since > _IDLE_S
-
-
-def _close_reason(payload: bytes) -> str:
-    if len(payload) < 2:
-        return "closed by the exchange"
-    return (
-        f"closed by the exchange: {int.from_bytes(payload[:2], 'big')} {payload[2:].decode(errors='replace')}".rstrip()
-    )

@@ -137,7 +137,7 @@ class Session:
         self._exchange = Exchange(
             name=plan.name,
             endpoints=endpoints,
-            connector=Connector(registry, proxy, settings.ca_file),
+            connector=Connector(registry, proxy, settings.ca_file, settings.deflate),
             credentials=plan.credentials,
             data=self._data,
             board=self._board,

@@ -9,7 +9,7 @@ import pytest
 from recomputed import V3_CAPTURE, V5_CAPTURES, PlainBook, received, received_v3, recompute
 
 from okws_celery.okx.catalogue import CATALOGUE
-from okws_celery.okx.frames import inflate_v3
+from okws_celery.okx.deflate import inflate_v3
 from okws_celery.okx.order_book import OrderBook, Outcome
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from itertools import pairwise
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websocket._abnf import frame_buffer
 
-from okws_celery.okx.frames import BadDeflate, FrameScanner, FrameTooBig, RawFrame, inflate_v3
+from okws_celery.okx.frames import FrameScanner, RawFrame
 
 TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 
@@ -135,31 +134,3 @@ def test_a_length_beyond_all_reason_is_refused() -> None:
     scanner = FrameScanner()
     assert scanner.take(b"\x81\x7f" + b"\xff" * 8) == []
     assert scanner.refused
-
-
-def deflated(text: bytes) -> bytes:
-    """Text as OKEx v3 sent it."""
-    deflater = zlib.compressobj(wbits=-15)
-    return deflater.compress(text) + deflater.flush()
-
-
-@given(st.binary(max_size=500))
-def test_raw_deflate_is_inflated(text: bytes) -> None:
-    """PROTOCOL 9.1."""
-    assert inflate_v3(deflated(text)) == text
-
-
-def test_an_inflated_frame_is_bounded() -> None:
-    """A few bytes may stand for a great many."""
-    assert len(inflate_v3(deflated(b"x" * 1_000), max_size=1_000)) == 1_000
-    with pytest.raises(FrameTooBig):
-        inflate_v3(deflated(b"x" * 1_001), max_size=1_000)
-    with pytest.raises(FrameTooBig):
-        inflate_v3(deflated(bytes(32 * 1024 * 1024)))
-
-
-@pytest.mark.parametrize("data", [b"", b"\xff\xff", deflated(b"text")[:-1], deflated(b"text") + b"x"])
-def test_what_is_not_one_whole_stream_is_refused(data: bytes) -> None:
-    """Cut off, followed by something, or no deflate at all."""
-    with pytest.raises(BadDeflate):
-        inflate_v3(data)

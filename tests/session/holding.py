@@ -56,6 +56,7 @@ class Held:
             rest_url=options.pop("rest_url", ""),
             ca_file=options.pop("ca_file", ""),
             backfill=options.pop("backfill", 300),
+            deflate=options.pop("deflate", False),
         )
         self.registry = Registry(settings.with_(redis_url=registry_url or redis_url))
         self.redis: redis.Redis = self.registry.redis
