@@ -125,7 +125,8 @@ class TestMake:
         command = ["make", "--no-print-directory", "help"]
         listed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
         assert [line.split()[1] for line in listed.splitlines()] == targets
-        assert targets == "install run test bench worker flower redis simulator lint format types clean help".split()
+        wanted = "install run test bench profile worker flower redis simulator lint format types clean help"
+        assert targets == wanted.split()
 
     @pytest.mark.parametrize(
         ("cases", "status"),

@@ -71,9 +71,16 @@ def test_every_capture_is_in_redis(replayed: Any) -> None:
         states = {topic: json.loads(text)["state"] for topic, text in store.hgetall("okex/real/topics").items()}
         assert set(states.values()) == {"live"}
         assert store.xlen("okex/real/gaps") == 0
-        counters = json.loads(store.get("okws/{real}/counters") or "{}")
+        expected = sum(map(len, end.pushes.values()))
+        counters = eventually(lambda: counters_since(store, expected), what=f"counters after {expected} pushes")
         assert counters["rubbish"] == {}
         assert counters["redis"]["errors"] == 0
+
+
+def counters_since(store: redis.Redis, pushes: int) -> dict[str, Any]:
+    """What the session counted, once it has counted so many pushes; it says so every two seconds."""
+    counters = json.loads(store.get("okws/{real}/counters") or "{}")
+    return counters if counters.get("pushes", 0) >= pushes else {}
 
 
 def check_tickers(client: Any, end: Recomputed) -> None:
