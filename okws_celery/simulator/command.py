@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="play it again and again")
     parser.add_argument("--load", metavar="RATE", type=float, help="load mode: messages a second, 0 for bursts only")
     parser.add_argument("--mix", metavar="CHANNEL=SHARE,...", help="of the load (tickers=70,trades=30)")
+    parser.add_argument("--levels", metavar="N", type=int, help="of a book of the load, on each side (400)")
     parser.add_argument("--instruments", metavar="N", type=int, help="of the load: L0001-USDT and on (100)")
     parser.add_argument("--speed", type=float, default=1.0, help="how many times faster the market's time runs (1)")
     parser.add_argument("--cert", metavar="PEM", default="", help="serve over TLS with this certificate")
@@ -93,8 +94,8 @@ async def _serve(given: argparse.Namespace) -> int:
         raise BadCommand("--cert and --key belong together: give both or none")
     if not 0 < given.speed <= 1000:
         raise BadCommand(f"--speed {given.speed:g}: a factor above 0 and up to 1000 is accepted")
-    if given.load is None and (given.mix or given.instruments):
-        raise BadCommand("--mix and --instruments belong to --load RATE")
+    if given.load is None and (given.mix or given.instruments or given.levels):
+        raise BadCommand("--mix, --instruments and --levels belong to --load RATE")
     if given.idle <= 0 or given.most_on_one < 0 or given.most_in_all < 0:
         raise BadCommand("--idle takes seconds above 0; --most-on-one and --most-in-all a number from 0")
     options = Options(
@@ -142,6 +143,8 @@ def _plan(given: argparse.Namespace) -> LoadPlan | None:
         plan["mix"] = parse_mix(given.mix)
     if given.instruments is not None:
         plan["instruments"] = given.instruments
+    if given.levels is not None:
+        plan["levels"] = given.levels
     return parse_plan(plan)
 
 

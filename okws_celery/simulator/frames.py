@@ -16,6 +16,7 @@ __all__ = [
     "Encode",
     "Message",
     "frame",
+    "payload_of",
     "permessage_deflate",
     "raw_deflate_frame",
     "text_frame",
@@ -57,6 +58,11 @@ def frame(opcode: int, payload: bytes, *, final: bool = True, compressed: bool =
     if size < 65536:
         return bytes((first, 126)) + size.to_bytes(2, "big") + payload
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+
+
+def payload_of(framed: bytes) -> bytes:
+    """What is in a frame that `frame` made."""
+    return framed[{126: 4, 127: 10}.get(framed[1], 2) :]
 
 
 def text_frame(text: str) -> bytes:

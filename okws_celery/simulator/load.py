@@ -17,7 +17,8 @@ from typing import Any
 from okws_celery.errors import BadCommand
 from okws_celery.okx.catalogue import CATALOGUE
 from okws_celery.simulator.connection import Connection, Subscription
-from okws_celery.simulator.load_messages import CHANNELS, Make, Maker, maker
+from okws_celery.simulator.frames import text_frame
+from okws_celery.simulator.load_messages import CHANNELS, Make, Maker, encoded, maker
 from okws_celery.simulator.load_plan import LoadPlan, load_names
 from okws_celery.simulator.protocol import TEXTS, Offer, Refusal, named
 
@@ -71,9 +72,9 @@ class Load:
 
     def join(self, subscription: Subscription) -> None:
         """A subscription gets its share from now on."""
-        one = maker(subscription.offer.channel, subscription.offer.inst_id)
+        one = maker(subscription.offer.channel, subscription.offer.inst_id, self.plan.levels)
         if one.opening:
-            subscription.connection.send(one.opening)
+            subscription.connection.send_text(one.opening)
         if not self._makers:
             self._done, self._began_s = 0, time.perf_counter()
         self._makers[subscription] = one
@@ -185,7 +186,9 @@ class Load:
         self._out = {subscription.connection: [] for subscription in self._makers}
         shares: dict[str, list[tuple[list[bytes], Make]]] = {}
         for subscription, one in self._makers.items():
-            share = (self._out[subscription.connection], one.make)
+            encode = subscription.connection.encode
+            make = one.make if encode is text_frame else encoded(one.make, encode)
+            share = (self._out[subscription.connection], make)
             shares.setdefault(subscription.offer.channel, []).append(share)
         self._rings = {channel: cycle(ring) for channel, ring in shares.items()}
         self._awake.set()

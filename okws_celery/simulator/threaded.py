@@ -53,11 +53,12 @@ class Simulator:
 
     `replay` is a `replay.jsonl`, played at `pace`: "recorded", "max" or a factor, and again with `loop`. `tls` is
     (certificate, key), paths of PEM files. `speed` makes the market's time run faster. `load` turns the load mode on:
-    {"rate": messages a second, "mix": {channel: share}, "instruments": number}. `demo` makes it the demo environment,
-    in which only `demo_keys` log in and instruments have other codes. `checksums` fills the field that OKX now leaves
-    0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence after which OKX closes a
-    connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and `most_in_all` limit
-    subscriptions (4009 and 4008, 0: no limit). `ahead_s` is how far its clock is ahead of this machine's.
+    {"rate": messages a second, "mix": {channel: share}, "instruments": number, "levels": of a book}. `demo` makes it
+    the demo environment, in which only `demo_keys` log in and instruments have other codes. `checksums` fills the
+    field that OKX now leaves 0. `deflate` agrees to permessage-deflate with who offers it. `idle_s` is the silence
+    after which OKX closes a connection; `login_closes` lets a refused login end it with 4001; `most_on_one` and
+    `most_in_all` limit subscriptions (4009 and 4008, 0: no limit). `ahead_s` is how far its clock is ahead of this
+    machine's.
     """
 
     def __init__(

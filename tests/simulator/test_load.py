@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import urllib.error
@@ -9,6 +10,7 @@ import urllib.request
 from collections import Counter
 from typing import Any
 
+import aiohttp
 import pytest
 from simulator.merging import MergedBook
 from simulator.talking import Talk
@@ -105,6 +107,38 @@ def test_books_candles_and_quotes() -> None:
             assert now_ms - 120_000 < int(row[0]) <= now_ms
 
 
+def test_a_book_of_few_levels() -> None:
+    """As deep as the plan says, and its updates stay within."""
+    with (
+        Simulator(load={"mix": {"books": 1}, "instruments": 1, "levels": 2}) as sim,
+        Talk(sim.ws_url + "/public") as talk,
+    ):
+        talk.subscribe("books:L0001-USDT")
+        sim.burst(3)
+        snapshot, *updates = data(talk, 4)
+        assert [len(snapshot["data"][0][side]) for side in ("asks", "bids")] == [2, 2]
+        prices = {level[0] for side in ("asks", "bids") for level in snapshot["data"][0][side]}
+        assert {level[0] for update in updates for level in update["data"][0]["asks"]} < prices
+
+
+def test_who_compresses_gets_the_same_compressed() -> None:
+    """All of a burst, in order, with fewer bytes: a benchmark of compression compresses."""
+
+    async def talk(sim: Simulator) -> list[dict[str, Any]]:
+        async with aiohttp.ClientSession() as session, session.ws_connect(sim.ws_url + "/public", compress=15) as live:
+            args = [{"channel": "trades", "instId": "L0001-USDT"}]
+            await live.send_str(json.dumps({"op": "subscribe", "args": args}))
+            assert "event" in json.loads(await live.receive_str())
+            assert live.compress
+            sim.burst(500)
+            return [json.loads(await asyncio.wait_for(live.receive_str(), 20)) for _ in range(500)]
+
+    with Simulator(load={"mix": {"trades": 1}, "instruments": 1}) as sim:
+        pushes = asyncio.run(talk(sim))
+    ids = [int(push["data"][0]["tradeId"]) for push in pushes]
+    assert ids == list(range(ids[0], ids[0] + 500))
+
+
 def test_a_burst_goes_at_the_readers_pace() -> None:
     """A reader that does not read is not closed, and nothing is lost: the burst waits."""
     with Simulator(load={"instruments": 1}) as sim, Talk(sim.ws_url + "/public") as talk:
@@ -134,6 +168,7 @@ def test_what_is_not_in_the_plan() -> None:
         ({"mix": {"candle9m": 1}}, "mix"),
         ({"mix": {"tickers": 0}}, "mix"),
         ({"instruments": 0}, "instruments 0"),
+        ({"levels": 401}, "levels 401"),
         ({"speed": 1}, "speed"),
     ],
 )
