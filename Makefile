@@ -7,6 +7,9 @@
 
 PYTHON ?= python3
 ARGS ?=
+# For the newest cryptofeed, which needs it, in `make bench`: one on the PATH, or of pyenv; without one it is left out.
+PYTHON313 ?= $(shell for python in python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13; do \
+  $$python -c 'import venv' 2>/dev/null && echo $$python && break; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +43,10 @@ test: $(INSTALLED)  ## the tests, in parallel
 $(VENV)/bench-installed: $(INSTALLED)
 	@echo "installing the peers ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@if [ -n "$(PYTHON313)" ]; then \
+	  $(PYTHON313) -m venv $(VENV)/cryptofeed3 && \
+	  $(VENV)/cryptofeed3/bin/pip install --quiet --disable-pip-version-check 'cryptofeed >= 3' redis; \
+	fi
 	@touch $@
 
 bench: $(VENV)/bench-installed  ## this project and its peers on the same stream, and a table

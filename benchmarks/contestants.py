@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-__all__ = ["CONTESTANTS", "OURS", "Contestant"]
+__all__ = ["CONTESTANTS", "OURS", "Contestant", "ours"]
+
+_CRYPTOFEED_3 = Path(".venv") / "cryptofeed3" / "bin" / "python"
+"""Where the Makefile puts cryptofeed 3, if it finds a Python 3.13."""
 
 
 @dataclass(frozen=True)
@@ -15,27 +23,84 @@ class Contestant:
     name: str
     program: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
+    """Whether it takes the stream over wss."""
+    kinds: bool = True
+    """Whether it stores books and candles, too."""
     publishes: bool = True
     stores_all: bool = True
     """Whether every trade must be there at the end."""
     trades: str = "okex/bench/trades:{}"
     """Key of an instrument's trades."""
-    ours: bool = False
+    latest: str = "okex/bench/tickers:{}"
+    """Key of an instrument's last ticker, or of the stream of its tickers."""
 
     @property
     def missing(self) -> str:
-        """The packages that are not installed."""
+        """What it needs and is not installed."""
+        if self.python != sys.executable:
+            return "" if Path(self.python).exists() else "a Python 3.13 with cryptofeed 3"
         return ", ".join(name for name in self.needs if importlib.util.find_spec(name) is None)
 
 
-OURS = Contestant("okws_celery, pushes published", ("product", "pushes", "1"), ours=True)
-CONTESTANTS = (
-    OURS,
-    Contestant("okws_celery, default", ("product", "both", "1"), ours=True),
-    Contestant("picows + uvloop + msgspec", ("picows_tuned",), ("picows", "uvloop")),
-    Contestant("cryptofeed", ("cryptofeed_redis",), ("cryptofeed",), publishes=False, trades="trades-OKX-{}"),
-    Contestant("python-okx + redis-py", ("official_sdk",), ("okx",)),
-    Contestant("websocket-client + redis-py", ("websocket_client",)),
-    Contestant("websockets + redis.asyncio", ("plain_script",), ("websockets",)),
-    Contestant("ccxt pro + redis.asyncio", ("ccxt_pro",), ("ccxt",), stores_all=False),
+def ours(
+    form: str, *, encrypted: bool = False, deflate: bool = False, sessions: int = 1, workers: int = 1
+) -> Contestant:
+    """This project; `form` is OKWS_PUBLISH."""
+    said = {"both": "default", "pushes": "pushes published", "none": "nothing published"}[form]
+    how = (", wss" if encrypted else "") + (", deflate" if deflate else "")
+    return Contestant(
+        f"okws_celery, {said}{how}",
+        ("product", str(sessions), str(workers)),
+        environment={"OKWS_PUBLISH": form, "OKWS_DEFLATE": str(int(deflate))},
+        encrypted=encrypted,
+        publishes=form != "none",
+    )
+
+
+OURS = ours("pushes")
+
+_CRYPTOFEED = Contestant(
+    "cryptofeed",
+    ("cryptofeed_redis",),
+    ("cryptofeed",),
+    encrypted=True,  # it refuses to connect without TLS
+    kinds=False,
+    publishes=False,
+    trades="trades-OKX-{}",
+    latest="ticker-OKX-{}",
 )
+
+
+def _everybody() -> Iterator[Contestant]:
+    yield OURS
+    yield ours("both")
+    for form in ("pushes", "both"):
+        yield ours(form, encrypted=True)
+        yield ours(form, deflate=True)
+    yield Contestant("picows + uvloop + msgspec", ("picows_tuned",), ("picows", "uvloop"))
+    yield replace(_CRYPTOFEED, name=f"cryptofeed {_version('cryptofeed')}, wss")
+    yield replace(_CRYPTOFEED, name=f"cryptofeed {_version_in(_CRYPTOFEED_3)}, wss", python=str(_CRYPTOFEED_3))
+    yield Contestant("python-okx + redis-py", ("official_sdk",), ("okx",))
+    yield Contestant("websocket-client + redis-py", ("websocket_client",))
+    yield Contestant("websockets + redis.asyncio", ("plain_script",), ("websockets",))
+    yield Contestant("ccxt pro + redis.asyncio", ("ccxt_pro",), ("ccxt",), kinds=False, stores_all=False)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _version_in(python: Path) -> str:
+    if not python.exists():
+        return "3"
+    ask = "import importlib.metadata; print(importlib.metadata.version('cryptofeed'))"
+    return subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+
+
+CONTESTANTS = tuple(_everybody())

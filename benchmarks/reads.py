@@ -22,6 +22,8 @@ __all__ = ["reads"]
 
 _CALLS = 200
 _NAME = "bench"
+_SYNC = ("redis-py", "client().get", "ratio")
+_ASYNC = ("redis.asyncio", "aio.client().get", "ratio ")
 _TICKER = "okex/bench/tickers:BTC-USDT"
 _CANDLES = "okex/bench/candle1m:BTC-USDT"
 _BOOK = "okex/bench/books:BTC-USDT"
@@ -41,20 +43,19 @@ _CASES = (
 )
 
 
-def reads(folder: Path, rounds: int) -> str:
-    """A table in Markdown: us a call, medians over the rounds, and their ratio."""
+def reads(folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """A line for each read: us a call, medians over the rounds, and their ratio."""
     with EmbeddedRedis(folder) as server:
         _fill(server.url)
-        lines = ["| read | redis-py | client().get | ratio | redis.asyncio | aio.client().get | ratio |"]
-        lines.append("| --- " * 7 + "|")
         sync = _sync(server.url, rounds)
         aside = asyncio.run(_async(server.url, rounds))
-        for case in _CASES:
-            cells = [case.name]
-            for bare, ours in (sync[case.name], aside[case.name]):
-                cells += [f"{bare:.0f}", f"{ours:.0f}", f"{ours / bare:.2f}"]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    lines = []
+    for case in _CASES:
+        line: dict[str, Any] = {"read": case.name}
+        for names, (bare, ours) in ((_SYNC, sync[case.name]), (_ASYNC, aside[case.name])):
+            line |= dict(zip(names, (bare, ours, ours / bare), strict=True))
+        lines.append(line)
+    return lines
 
 
 def _sync(url: str, rounds: int) -> dict[str, tuple[float, float]]:

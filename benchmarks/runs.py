@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,16 @@ import psutil
 from benchmarks.contestants import Contestant
 from benchmarks.stage import Stage
 
-__all__ = ["Figures", "burst", "cpu_s", "family", "on_stage", "paced", "run"]
+__all__ = ["Figures", "burst", "cpu_s", "family", "on_stage", "paced", "rss_mb", "run", "under_way"]
 
 _START_S = 180.0
+_WARM_MESSAGES = 5_000
 _QUIET_S = 0.6
 _QUIET_COMMANDS = 30
 """Commands in a look at Redis up to which a contestant counts as having nothing more to store."""
 _PATIENCE_S = 120.0
+_BEHIND_S = 1.0
+"""A contestant that needs longer than this to store the rest, when a rate ends, has not kept up with it."""
 
 
 @dataclass
@@ -34,35 +37,42 @@ class Figures:
     paced: dict[int, dict[str, float]] = field(default_factory=dict)
     rss_mb: float = 0.0
     lost: int = 0
-    """Trades that were sent and are not in Redis."""
+    """Trades that were sent and are not in Redis, and instruments without a last ticker."""
 
 
-def run(stage: Stage, contestant: Contestant, messages: int, rates: list[int], seconds: float, log: Path) -> Figures:
+def run(
+    stage: Stage, contestant: Contestant, messages: int, rates: Sequence[int], seconds: float, log: Path
+) -> Figures:
     """One round of one contestant, from its start to its end."""
     figures = Figures()
     stage.redis.flushall()
     with on_stage(stage, contestant, log) as process:
-        sent_before = _trades(stage.load())
+        sent_before = _trades(stage)
+        burst(stage, process, _WARM_MESSAGES)  # the first time everything is new
         figures.burst = burst(stage, process, messages)
         for rate in rates:
             figures.paced[rate] = paced(stage, process, contestant, rate, seconds)
             if figures.paced[rate]["behind"]:
                 break
-        figures.rss_mb = sum(one.memory_info().rss for one in family(process)) / 1e6
-        stored = sum(
-            stage.redis.xlen(contestant.trades.format(f"L{number:04d}-USDT"))
-            for number in range(1, stage.plan.instruments + 1)
-        )
-        figures.lost = _trades(stage.load()) - sent_before - stored
+        figures.rss_mb = rss_mb(process)
+        stored = sum(stage.redis.xlen(contestant.trades.format(name)) for name in stage.plan.names)
+        known = sum(stage.redis.exists(contestant.latest.format(name)) for name in stage.plan.names)
+        figures.lost = _trades(stage) - sent_before - stored + len(stage.plan.names) - known
     return figures
 
 
 @contextmanager
 def on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psutil.Process]:
+    """The contestant's process, which has subscribed everything and has had a second to come to rest."""
     module, *arguments = contestant.program
-    command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments, stage.ws_url, stage.redis_url]
+    command = [contestant.python, "-m", f"benchmarks.peers.{module}", *arguments, stage.ws_url, stage.redis_url]
     with log.open("ab") as output:
-        process = subprocess.Popen([*command, *stage.plan.topics], stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [*command, *stage.plan.topics],
+            stdout=output,
+            stderr=output,
+            env=stage.environment | dict(contestant.environment),
+        )
     try:
         end = time.monotonic() + _START_S
         while stage.load()["subscriptions"] < len(stage.plan.topics):
@@ -72,17 +82,22 @@ def on_stage(stage: Stage, contestant: Contestant, log: Path) -> Iterator[psutil
         time.sleep(1.0)
         yield psutil.Process(process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
         while stage.load()["subscriptions"]:
             time.sleep(0.05)
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    everyone = family(psutil.Process(process.pid)) if process.poll() is None else []
+    for one in everyone:
+        one.terminate()
+    for one in psutil.wait_procs(everyone, 15)[1]:
+        one.kill()
+    process.wait()
+
+
 def burst(stage: Stage, process: psutil.Process, count: int) -> dict[str, float]:
+    """So many messages at once, until all are stored."""
     cpu, redis_cpu = cpu_s(process), stage.redis_cpu_s()
     began = time.monotonic()
     stage.load(burst=count)
@@ -95,13 +110,12 @@ def burst(stage: Stage, process: psutil.Process, count: int) -> dict[str, float]
 
 
 def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: int, seconds: float) -> dict[str, float]:
+    """So many messages a second for so long."""
     stage.load(rate=rate)
     time.sleep(1.0)
-    channels = [f"okex/bench/{channel}" for channel in stage.plan.mix]
-    reader = [sys.executable, "-m", "benchmarks.reader", stage.redis_url, str(seconds), *channels]
     cpu, redis_cpu, sent = cpu_s(process), stage.redis_cpu_s(), stage.load()["sent_in_all"]
     if contestant.publishes:
-        said: dict[str, float] = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
+        said = under_way(stage, seconds)
     else:
         time.sleep(seconds)
         said = {}
@@ -109,11 +123,19 @@ def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: i
     measured = {
         "cpu": (cpu_s(process) - cpu) / count * 1e6,
         "redis_cpu": (stage.redis_cpu_s() - redis_cpu) / count * 1e6,
-        **{name: float(said[name]) for name in ("p50", "p99", "p999") if name in said},
+        **{name: said[name] for name in ("p50", "p99", "p999") if name in said},
     }
     stage.load(rate=0)
     took = _until_stored(stage, time.monotonic())
-    return measured | {"behind": float(took > 1.0)}
+    return measured | {"behind": float(took > _BEHIND_S)}
+
+
+def under_way(stage: Stage, seconds: float) -> dict[str, float]:
+    """Shares of the times, us, that pushes take from their sending to a pub/sub reader: p50, p99, p999."""
+    channels = [f"okex/bench/{channel}" for channel in stage.plan.mix]
+    reader = [sys.executable, "-m", "benchmarks.reader", stage.redis_url, str(seconds), *channels]
+    said: dict[str, Any] = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
+    return {name: float(value) for name, value in said.items()}
 
 
 def _until_stored(stage: Stage, began: float) -> float:
@@ -133,12 +155,20 @@ def _until_stored(stage: Stage, began: float) -> float:
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
+    """A process and those that it has started."""
     return [process, *process.children(recursive=True)]
 
 
 def cpu_s(process: psutil.Process) -> float:
+    """CPU time so far, s, of a process and those that it has started."""
     return sum(sum(one.cpu_times()[:2]) for one in family(process))
 
 
-def _trades(state: dict[str, Any]) -> int:
-    return int(state["sent"].get("trades", 0))
+def rss_mb(process: psutil.Process) -> float:
+    """Memory, MB, of a process and those that it has started."""
+    return sum(one.memory_info().rss for one in family(process)) / 1e6
+
+
+def _trades(stage: Stage) -> int:
+    """How many the exchange has sent so far."""
+    return int(stage.load()["sent"].get("trades", 0))

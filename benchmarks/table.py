@@ -1,50 +1,89 @@
-"""The figures of all rounds as a table: medians, and how many times ours."""
+"""Tables in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 
 from benchmarks.runs import Figures
 
-__all__ = ["table"]
+__all__ = ["markdown", "tables"]
+
+Rounds = Mapping[str, Sequence[Figures]]
+"""The figures of every round, by contestant; the first is ours, with which the others are compared."""
 
 
-def table(rounds: Mapping[str, Sequence[Figures]], rates: Sequence[int]) -> str:
-    """Markdown; CPU in us a message, times under way in us, `(n x)` is the ratio to the first row."""
-    head = ["contestant", "burst: messages/s", "CPU", "Redis CPU", "RSS MB"]
-    for rate in rates:
-        head += [f"CPU at {rate:,}/s", "p50", "p99", "p99.9"]
-    lines = [head, ["---"] * len(head)]
-    first = next(iter(rounds.values()), [])
+def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines))
+
+
+def tables(rounds: Rounds, rates: Sequence[int]) -> str:
+    """Medians over the rounds; in brackets the lowest and the highest. CPU and times under way in us, memory in MB."""
+    told = [_burst(rounds)]
+    told += [f"{rate:,} messages/s\n\n{_paced(rounds, rate)}" for rate in rates]
+    return "\n\n".join(told)
+
+
+def _burst(rounds: Rounds) -> str:
+    ours = _ours(rounds, lambda one: one.burst.get("cpu"))
+    lines = []
     for name, figures in rounds.items():
-        line = [name + (" (loses messages)" if any(one.lost > 0 for one in figures) else "")]
-        line.append(_cell(figures, lambda one: one.burst.get("rate")))
-        line.append(_cell(figures, lambda one: one.burst.get("cpu"), first))
-        line.append(_cell(figures, lambda one: one.burst.get("redis_cpu")))
-        line.append(_cell(figures, lambda one: one.rss_mb))
-        for rate in rates:
-            behind = any(one.paced.get(rate, {"behind": 1.0})["behind"] for one in figures)
-            line.append("falls behind" if behind else _cell(figures, _of(rate, "cpu"), first))
-            line += ["-" if behind else _cell(figures, _of(rate, what)) for what in ("p50", "p99", "p999")]
-        lines.append(line)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        lost = any(one.lost > 0 for one in figures)
+        cpu = _values(figures, lambda one: one.burst.get("cpu"))
+        lines.append(
+            [
+                name + (" (loses messages)" if lost else ""),
+                _said(_values(figures, lambda one: one.burst.get("rate"))),
+                _spread(cpu),
+                _times(cpu, ours),
+                _said(_values(figures, lambda one: one.burst.get("redis_cpu"))),
+                _said(_values(figures, lambda one: one.rss_mb)),
+            ]
+        )
+    return "A burst\n\n" + markdown(["contestant", "messages/s", "CPU us", "ours = 1", "Redis us", "RSS MB"], lines)
+
+
+def _paced(rounds: Rounds, rate: int) -> str:
+    ours = _ours(rounds, _of(rate, "cpu"))
+    lines = []
+    for name, figures in rounds.items():
+        if any(one.paced.get(rate, {"behind": 1.0})["behind"] for one in figures):
+            lines.append([name, "falls behind", *["-"] * 5])
+            continue
+        cpu, p99 = _values(figures, _of(rate, "cpu")), _values(figures, _of(rate, "p99"))
+        redis = _said(_values(figures, _of(rate, "redis_cpu")))
+        p50, p999 = (_said(_values(figures, _of(rate, what))) for what in ("p50", "p999"))
+        lines.append([name, _spread(cpu), _times(cpu, ours), redis, p50, _spread(p99), p999])
+    return markdown(["contestant", "CPU us", "ours = 1", "Redis us", "p50 us", "p99 us", "p99.9 us"], lines)
 
 
 def _of(rate: int, what: str) -> Callable[[Figures], float | None]:
     return lambda one: one.paced.get(rate, {}).get(what)
 
 
-def _cell(
-    figures: Sequence[Figures], pick: Callable[[Figures], float | None], first: Sequence[Figures] | None = None
-) -> str:
-    values = [value for value in map(pick, figures) if value is not None]
-    if not values:
-        return "-"
-    middle = median(values)
-    said = f"{middle:,.0f}" if middle >= 100 else f"{middle:.1f}"
-    if first is not None:
-        ours = [value for value in map(pick, first) if value is not None]
-        if ours and median(ours):
-            said += f" ({middle / median(ours):.1f} x)"
-    return said
+def _values(figures: Sequence[Figures], pick: Callable[[Figures], float | None]) -> list[float]:
+    return [value for value in map(pick, figures) if value is not None]
+
+
+def _ours(rounds: Rounds, pick: Callable[[Figures], float | None]) -> float:
+    values = _values(next(iter(rounds.values()), []), pick)
+    return median(values) if values else 0.0
+
+
+def _said(values: Sequence[float]) -> str:
+    return _number(median(values)) if values else "-"
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return _said(values)
+    return f"{_said(values)} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _times(values: Sequence[float], ours: float) -> str:
+    return f"{median(values) / ours:.2f}" if values and ours else "-"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from certificates import Certificate, make_certificate
 
 from okws_celery import embedded
+from okws_celery.simulator.certificate import Certificate, make_certificate
 
 if TYPE_CHECKING:
     from okws_celery.simulator import Simulator

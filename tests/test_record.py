@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import Certificate
 from simulator.talking import Talk
 from waiting import eventually
 
@@ -21,6 +20,7 @@ from okws_celery.okx.login import Credentials
 from okws_celery.okx.topics import parse_topic
 from okws_celery.recorder import Recorder
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 CAPTURE = "cryptofeed-okx-v5-2022-05-13"
 ACCOUNT = Credentials("0b1c2d3e-1234-4321-8888-0123456789ab", "S3CRETS3CRETS3CRET", "Pa55phrase!")

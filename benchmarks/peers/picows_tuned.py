@@ -1,6 +1,7 @@
 """The fastest asyncio client there is, tuned by hand: `picows` (Cython), `uvloop`, `msgspec`, packed by hiredis.
 
-Everything that one read of the socket brings goes to Redis in one write; replies are read and thrown away.
+Everything that one read of the socket brings goes to Redis in one write, a book once for all its updates; replies are
+read and thrown away.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import msgspec
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from benchmarks.peers.rows import Book, paths
+
 ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 pack = hiredis.pack_command
 
@@ -20,6 +23,7 @@ pack = hiredis.pack_command
 class Message(msgspec.Struct):
     arg: dict[str, str]
     data: list[msgspec.Raw] = []
+    action: str = ""
 
 
 decode = msgspec.json.Decoder(Message).decode
@@ -35,13 +39,14 @@ class Store(asyncio.Protocol):
 
 
 class Listener(WSListener):
-    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
-        self.store, self.loop = store, loop
+    def __init__(self, args: list[dict[str, str]], store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self.args, self.store, self.loop = args, store, loop
         self.out: list[bytes] = []
+        self.books: dict[str, Book] = {}
+        self.merged: set[str] = set()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        args = [dict(zip(("channel", "instId"), topic.split(":"), strict=True)) for topic in topics]
-        transport.send(WSMsgType.TEXT, json.dumps({"op": "subscribe", "args": args}).encode())
+        transport.send(WSMsgType.TEXT, json.dumps({"op": "subscribe", "args": self.args}).encode())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         text = frame.get_payload_as_bytes()
@@ -49,29 +54,41 @@ class Listener(WSListener):
         if not message.data:
             return
         channel, inst_id = message.arg["channel"], message.arg["instId"]
+        key = f"okex/bench/{channel}:{inst_id}"
         if not self.out:
             self.loop.call_soon(self.flush)
         for row in message.data:
             if channel == "trades":
-                command = ("XADD", f"okex/bench/trades:{inst_id}", "MAXLEN", "~", "10000", "*", "data", bytes(row))
+                self.out.append(pack(("XADD", key, "MAXLEN", "~", "10000", "*", "data", bytes(row))))
+            elif channel == "books":
+                self.books.setdefault(key, Book()).merge(message.action, msgspec.json.decode(row))
+                self.merged.add(key)
+            elif channel.startswith("candle"):
+                ts = msgspec.json.decode(row)[0]
+                self.out.append(pack(("ZREMRANGEBYSCORE", key, ts, ts)))
+                self.out.append(pack(("ZADD", key, ts, bytes(row))))
             else:
                 flat = [part for name, value in fields_of(row).items() for part in (name, value)]
                 flat = [bytes(part) if isinstance(part, msgspec.Raw) else part for part in flat]
-                command = ("HSET", f"okex/bench/{channel}:{inst_id}", *flat)
-            self.out.append(pack(command))
+                self.out.append(pack(("HSET", key, *flat)))
         self.out.append(pack(("PUBLISH", f"okex/bench/{channel}", text)))
 
     def flush(self) -> None:
-        self.store.transport.write(b"".join(self.out))
+        books = [pack(self.books[key].command(key)) for key in self.merged]
+        self.store.transport.write(b"".join(books + self.out))
         self.out.clear()
+        self.merged.clear()
 
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
     address = urlsplit(redis_url)
     _, store = await loop.create_connection(Store, address.hostname, address.port)
-    transport, _ = await ws_connect(lambda: Listener(store, loop), ws_url + "/public", max_frame_size=1 << 24)
-    await transport.wait_disconnected()
+    listeners = [
+        await ws_connect(lambda args=args: Listener(args, store, loop), f"{ws_url}/{path}", max_frame_size=1 << 24)
+        for path, args in paths(topics).items()
+    ]
+    await asyncio.gather(*(transport.wait_disconnected() for transport, _ in listeners))
 
 
 uvloop.run(main())

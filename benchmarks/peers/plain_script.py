@@ -1,4 +1,4 @@
-"""What one writes in an afternoon: `websockets`, `redis.asyncio` and `json`, two commands for each message."""
+"""What one writes in an afternoon: `websockets`, `redis.asyncio` and `json`, command by command."""
 
 import asyncio
 import json
@@ -7,25 +7,26 @@ import sys
 import redis.asyncio
 import websockets
 
+from benchmarks.peers.rows import commands, paths
 
-async def main(ws_url: str, redis_url: str, topics: list[str]) -> None:
-    store = redis.asyncio.Redis.from_url(redis_url)
-    async with websockets.connect(ws_url + "/public", max_size=None) as ws:
-        args = [dict(zip(("channel", "instId"), topic.split(":"), strict=True)) for topic in topics]
+ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
+
+
+async def follow(store: redis.asyncio.Redis, path: str, args: list[dict[str, str]]) -> None:
+    books = {}
+    async with websockets.connect(f"{ws_url}/{path}", max_size=None) as ws:
         await ws.send(json.dumps({"op": "subscribe", "args": args}))
         async for text in ws:
             message = json.loads(text)
-            if "data" not in message:
-                continue
-            channel, inst_id = message["arg"]["channel"], message["arg"]["instId"]
-            for row in message["data"]:
-                if channel == "trades":
-                    key, data = f"okex/bench/trades:{inst_id}", {"data": json.dumps(row)}
-                    await store.xadd(key, data, maxlen=10_000, approximate=True)
-                else:
-                    flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
-                    await store.hset(f"okex/bench/{channel}:{inst_id}", mapping=flat)
-            await store.publish(f"okex/bench/{channel}", text)
+            if "data" in message:
+                for command in commands(message, books):
+                    await store.execute_command(*command)
+                await store.publish(f"okex/bench/{message['arg']['channel']}", text)
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+async def main() -> None:
+    store = redis.asyncio.Redis.from_url(redis_url)
+    await asyncio.gather(*(follow(store, path, args) for path, args in paths(topics).items()))
+
+
+asyncio.run(main())

@@ -1,20 +1,26 @@
-"""This project as it is used: a Celery worker, a session opened and subscribed through the client.
+"""This project as it is used: Celery workers, sessions opened and subscribed through the client.
 
-`python -m benchmarks.peers.product FORM SESSIONS WS_URL REDIS_URL TOPIC...`; FORM is `OKWS_PUBLISH`, and the sessions
-share the topics. The worker is this process.
+`python -m benchmarks.peers.product SESSIONS WORKERS WS_URL REDIS_URL TOPIC...`; the sessions share the topics by
+instruments. This process is the first worker. What is published, OKWS_PUBLISH and OKWS_DEFLATE say.
 """
 
 import os
+import subprocess
 import sys
 import threading
 import time
 
-form, sessions, ws_url, redis_url, topics = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
+sessions, workers, ws_url, redis_url, topics = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5], sys.argv[5:]
 os.environ |= {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": ws_url, "OKWS_REST_URL": "http://127.0.0.1:9"}
-os.environ |= {"OKWS_PUBLISH": form, "OKWS_BACKFILL": "0"}
+# Load has no history; and what one worker can hold is to be spread over all of them.
+os.environ |= {"OKWS_BACKFILL": "0", "OKWS_MAX_SESSIONS": str(-(-sessions // workers))}
 
 import okws_celery  # noqa: E402  # the settings come first
 from okws_celery.celery import app  # noqa: E402
+
+
+def arguments(number: int) -> list[str]:
+    return ["worker", "-P", "threads", "-l", "error", "-n", f"bench{os.getpid()}-{number}@%h"]
 
 
 def subscribe() -> None:
@@ -31,5 +37,7 @@ def subscribe() -> None:
     client.close()
 
 
+for number in range(1, workers):
+    subprocess.Popen([sys.executable, "-m", "celery", "-A", "okws_celery", *arguments(number)])
 threading.Thread(target=subscribe, daemon=True).start()
-app.worker_main(["worker", "-P", "threads", "-l", "error", "-n", f"bench{os.getpid()}@%h"])
+app.worker_main(arguments(0))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from certificates import Certificate
 from workers import Worker
 
 import okws_celery
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 from okws_celery.sync import Client
 
 

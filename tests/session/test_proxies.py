@@ -6,13 +6,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from certificates import Certificate
 from proxies import Asked, Proxy
 from session.holding import Held
 from waiting import eventually
 
 from okws_celery.errors import DONE
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 LOGIN = ("desk@home", "p:w/d%1 ")
 TOPIC = "tickers:BTC-USDT"

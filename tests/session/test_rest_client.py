@@ -6,7 +6,6 @@ import socket
 
 import msgspec
 import pytest
-from certificates import Certificate
 
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.market_rest import candles_request
@@ -14,6 +13,7 @@ from okws_celery.okx.rest import RestError, time_request
 from okws_celery.session.rest_client import RestClient
 from okws_celery.settings import Settings
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 from okws_celery.store.pacing import rest_delay_s
 from okws_celery.store.registry import Registry
 

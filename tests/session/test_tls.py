@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from certificates import Certificate
 from session.holding import Held
 from waiting import eventually
 
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 TOPIC = "candle1m:BTC-USDT"
 

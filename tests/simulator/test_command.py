@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from certificates import make_certificate
 from simulator.talking import Talk
 
 from okws_celery.errors import OkwsError
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import make_certificate
 from okws_celery.simulator.command import main
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import websocket
-from certificates import Certificate
 from simulator.talking import Talk
 
 from okws_celery import cli
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 from okws_celery.simulator.faults import FAULTS, MEANINGS
 
 

@@ -14,10 +14,10 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from certificates import Certificate
 from simulator.agreement import Books, Tickers, assert_trades, history
 
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 PROGRAM = Path(__file__).with_name("cryptofeed_program.py")
 IDS = {"BTC-USDT": "BTC-USDT", "BTC-USDT-PERP": "BTC-USDT-SWAP"}

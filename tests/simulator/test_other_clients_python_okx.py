@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from certificates import Certificate
 from okx.MarketData import MarketAPI
 from okx.PublicData import PublicAPI
 from okx.websocket.WsPublicAsync import WsPublicAsync
@@ -17,6 +16,7 @@ from simulator.agreement import Books, Tickers, assert_trades, history
 from simulator.merging import MergedBook
 
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 PATIENCE_S = 60
 

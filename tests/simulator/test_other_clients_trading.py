@@ -11,13 +11,13 @@ from typing import Any
 import ccxt
 import ccxt.pro
 import pytest
-from certificates import Certificate
 from okx.Account import AccountAPI
 from okx.Funding import FundingAPI
 from okx.Trade import TradeAPI
 from okx.websocket.WsPrivateAsync import WsPrivateAsync
 
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 KEY = ("demo", "demo-secret", "demo-pass")
 

@@ -1,4 +1,4 @@
-"""Certificates for wss on 127.0.0.1, made for one test run."""
+"""A certificate for wss on 127.0.0.1, which vouches for itself and is good for a day: for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+__all__ = ["Certificate", "make_certificate"]
 
 
 class Certificate(NamedTuple):
