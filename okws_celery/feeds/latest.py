@@ -33,6 +33,9 @@ _stamp = msgspec.json.Decoder(_Stamp).decode
 class LatestFeed:
     """Write side. However many rows a batch brings, the hash is written once, with the last of them."""
 
+    _spells = False
+    """Whether readers get rows in another spelling than the exchange's."""
+
     def __init__(self, route: Route) -> None:
         self.live = True
         self._publish_rows = route.publish_rows
@@ -79,9 +82,9 @@ class LatestFeed:
         if self._publish_rows:
             channels = [self._own if self._mark in row else self._channel(row) for row in rows]
             for channel, row in zip(channels, rows, strict=True):
-                batch.publish(channel, self._spelled(row))
+                batch.publish(channel, self._spelled(row) if self._spells else row)
         self._first, self.row = rows[0], rows[-1]
-        batch.mark(self)
+        batch.marked[self] = None
         return ""
 
     def render(self, batch: Batch) -> None:
@@ -91,7 +94,7 @@ class LatestFeed:
         if not self._shown:
             batch.write("DEL", self._key)
         before = self._hash.names
-        self._hash.write(batch, self._spelled(self.row))
+        self._hash.write(batch, self._spelled(self.row) if self._spells else self.row)
         if self._shown and before is not self._hash.names and (gone := set(before) - set(self._hash.names)):
             batch.write("HDEL", self._key, *gone)
         self._shown = True

@@ -109,7 +109,7 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
-        rows = list(map(self._parsed, map(bytes, push.data)))
+        rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
         if self.prepared and not self.holding and not self._held:
             before = self.repeats

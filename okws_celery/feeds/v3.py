@@ -44,6 +44,8 @@ def message(table: str, rows: list[bytes], action: str = "") -> bytes:
 class V3LatestFeed(LatestFeed):
     """The open interest of a derivative's ticker comes from another subscription, and is merged into the row."""
 
+    _spells = True
+
     def __init__(self, route: Route) -> None:
         super().__init__(route)
         self._v3 = _channel(route)

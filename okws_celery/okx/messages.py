@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-__all__ = ["PONG", "BadMessage", "Event", "Push", "Reply", "decode"]
+__all__ = ["PONG", "BadMessage", "Event", "Push", "Reply", "decode", "decode_push"]
 
 PONG = b"pong"
 """The bare text that answers `ping`; it is not JSON."""
@@ -60,7 +61,9 @@ class _Control(msgspec.Struct):
     channel: str = ""
 
 
-_push = msgspec.json.Decoder(Push).decode
+decode_push: Callable[[bytes], Push] = msgspec.json.Decoder(Push).decode
+"""A push that is known to be ASCII, as nearly all are; ValueError or RecursionError for whatever is none."""
+
 _control = msgspec.json.Decoder(_Control).decode
 
 
@@ -72,7 +75,7 @@ def decode(frame: bytes) -> Push | Event | Reply:
             frame.decode()
         try:
             # Nearly all that comes is a push, and nothing else has both arg and data.
-            return _push(frame)
+            return decode_push(frame)
         except msgspec.ValidationError as problem:
             return _controlled(frame, problem)
     except (ValueError, RecursionError) as problem:  # msgspec's errors and UnicodeDecodeError are ValueErrors

@@ -14,7 +14,7 @@ topic may have further subscriptions that add to its data (`Topic.others`); its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from okws_celery.feeds import feed_of, translated_of
@@ -24,11 +24,11 @@ from okws_celery.feeds.route import BadPush, Limits, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
-from okws_celery.okx.messages import Push
+from okws_celery.okx.messages import Push, decode_push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.entry import Entry
 from okws_celery.session.routes import Routes, Served
-from okws_celery.store.batch import Batch
+from okws_celery.store.batch import LENGTHS, Batch
 
 __all__ = ["Board"]
 
@@ -58,6 +58,8 @@ class Board:
         """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
         self.pushes = 0
         self.unrouted = 0
+        self.to_renew: list[Entry] = []
+        """Topics that must be subscribed again, of which nobody has heard yet."""
         self.stirred = False
         """Whether a push has done more than add rows to a topic that is as it should be."""
 
@@ -141,29 +143,47 @@ class Board:
 
     # -- data
 
+    def take(self, batch: Batch, frames: Sequence[bytes], at: int, now_ms: int, source: int) -> int:
+        """Write frames of a link from one on, as long as they are pushes of steady topics: where another one is.
+
+        This is the way of nearly all that comes, and short: whatever is not as usual is left to `push`. Topics that
+        must be subscribed again are in `to_renew`.
+        """
+        routed, touched, published, count = self._routes.alone.get, self._touched, self._pushes, len(frames)
+        while at < count:
+            frame = frames[at]
+            if not frame.isascii():
+                return at
+            try:
+                push = decode_push(frame)
+            except (ValueError, RecursionError):
+                return at
+            served = routed(bytes(push.arg))
+            if served is None:
+                return at
+            entry, write, publish, _, _ = served
+            if entry.steady != source:
+                return at
+            try:
+                fault = write(batch, push)
+                if not entry.feed.live and (broken := self._settle(batch, entry, fault, source, now_ms)):
+                    self.to_renew.append(broken)
+            except Exception:  # `push` meets with the same, and its caller says so
+                return at
+            self.pushes += 1
+            entry.seen = entry.heard = now_ms
+            touched[entry] = None
+            if published:
+                size = len(frame)
+                length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+                batch.publishes.append(b"".join((publish, length, frame, b"\r\n")))
+            at += 1
+        return at
+
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
-        spelling = bytes(push.arg)
-        alone = self._routes.alone.get(spelling)
-        if alone is None:
-            return self._push_to_each(batch, self._routes.find(spelling), push, frame, now_ms, source)
-        entry, channel, _ = alone
-        if entry.steady != source:
-            return self._push_to_each(batch, (alone,), push, frame, now_ms, source)
-        # This is the way of nearly all that comes.
-        feed = entry.feed
-        fault = feed.write(batch, push)
-        self.pushes += 1
-        entry.seen = entry.heard = now_ms
-        if self._pushes:
-            batch.publish(channel, frame)
-        self._touched[entry] = None
-        return None if feed.live else self._settle(batch, entry, fault, source, now_ms)
-
-    def _push_to_each(
-        self, batch: Batch, routed: tuple[Served, ...], push: Push, frame: bytes, now_ms: int, source: int
-    ) -> Entry | None:
+        routed = self._routes.find(bytes(push.arg))
         if not routed:
             self.unrouted += 1
             return None
@@ -182,7 +202,7 @@ class Board:
     def _push_to(
         self, batch: Batch, served: Served, push: Push, frame: bytes, now_ms: int, source: int
     ) -> Entry | None:
-        entry, channel, aside = served
+        entry, aside = served.entry, served.aside
         if aside is not None:
             if entry.translated is not None:
                 entry.translated.aside(batch, push, aside)
@@ -198,7 +218,7 @@ class Board:
         if self._pushes and (source == entry.source or entry.feed.first_ts) and not _is_repeated(entry):
             said = frame if entry.translated is None else entry.translated.spoken(push)
             if said:
-                batch.publish(channel, said)
+                batch.publish(served.pushes, said)
         return self._settle(batch, entry, fault, source, now_ms)
 
     def _admits(self, entry: Entry, push: Push, source: int) -> bool:
@@ -238,7 +258,9 @@ class Board:
         self.resumed(batch, entry)
 
     def flushing(self) -> None:
-        """Everything written up to now is on its way to Redis; nothing more is sent until it has arrived."""
+        """Everything written up to now goes to Redis; what went before has arrived."""
+        if self._under_way or self._sent_ledgers:
+            self.flushed()
         self._under_way, self._touched = self._touched, {}
         for entry in self._under_way:
             entry.sent = entry.feed.last_ts if entry.latest is None else entry.latest.row

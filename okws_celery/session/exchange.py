@@ -379,18 +379,15 @@ class Exchange:
 
     def _take(self, link: Link, frames: list[bytes]) -> None:
         """The messages of one read, in their order; nearly all are rows of topics that are as they should be."""
-        push, batch, now_ms, serial = self._board.push, self._batch, self._clock.ms, link.serial
-        plain = link.state is LinkState.UP and not self._parked
-        for frame in frames:
+        board, at, count = self._board, 0, len(frames)
+        while at < count:
             try:
-                message = decode(frame)
-                if plain and type(message) is Push:
-                    broken = push(batch, message, frame, now_ms, serial)
-                    if broken is not None:
-                        self._renew(link, broken)
-                else:
-                    self._other(link, message, frame)
-                    plain = link.state is LinkState.UP and not self._parked
+                if link.state is LinkState.UP and not self._parked.texts:
+                    at = board.take(self._batch, frames, at, self._clock.ms, link.serial)
+                    if at == count:
+                        break
+                at += 1
+                self._other(link, decode(frames[at - 1]), frames[at - 1])
             except (BadMessage, BadPush) as problem:
                 self._count(f"{type(problem).__name__}: {problem}")
             except LinkLost:
@@ -399,8 +396,10 @@ class Exchange:
                 # The loop's edge: whatever one message does to us, the session and its other topics live on.
                 self._count("unexpected")
                 _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
-        if self._board.stirred:
-            self._board.stirred, self.stirred = False, True
+        while board.to_renew:
+            self._renew(link, board.to_renew.pop())
+        if board.stirred:
+            board.stirred, self.stirred = False, True
 
     def _other(self, link: Link, message: Push | Event | Reply, frame: bytes) -> None:
         self.stirred = True
@@ -417,7 +416,7 @@ class Exchange:
             broken = self._board.push(self._batch, message, frame, self._clock.ms, link.serial)
             if broken is not None:
                 self._renew(link, broken)
-            if self._parked:
+            if self._parked.texts:
                 self._try_again(self._parked.heard(message))
         elif type(message) is Event:
             self._event(link, message, frame)

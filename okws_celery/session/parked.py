@@ -19,20 +19,18 @@ class Parked:
     """Topics by instId. Costs nothing as long as none is parked."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, set[str]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._texts)
+        self.texts: dict[str, set[str]] = {}
+        """What is parked, by instId."""
 
     def refused(self, topic: Topic) -> None:
         """The exchange will not serve this topic."""
         inst_id = dict(topic.arg).get("instId", "")
         if inst_id:
-            self._texts.setdefault(inst_id, set()).add(topic.text)
+            self.texts.setdefault(inst_id, set()).add(topic.text)
 
     def listed(self, inst_ids: Iterable[str]) -> list[str]:
         """These instruments are listed: the topics to try again."""
-        return sorted(text for inst_id in inst_ids for text in self._texts.pop(inst_id, ()))
+        return sorted(text for inst_id in inst_ids for text in self.texts.pop(inst_id, ()))
 
     def heard(self, push: Push) -> list[str]:
         """A push of any channel: the topics to try again because of it."""

@@ -6,7 +6,7 @@ import select
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["READ", "WRITE", "Poller", "Watch"]
+__all__ = ["READ", "WRITE", "Poller", "Watch", "mask_of"]
 
 READ = select.POLLIN
 WRITE = select.POLLOUT
@@ -28,20 +28,20 @@ class Poller:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._watches: dict[int, Watch] = {}
+        self.wait = self._poll.poll
+        """Those that are ready within so many ms: pairs of a descriptor and what can be done, which `mask_of` reads."""
+        self.watches: dict[int, Watch] = {}
+        """What is waited for, by descriptor."""
 
     def watch(self, wanted: list[Watch]) -> None:
         """From here on wait for these, and nothing else."""
-        before, self._watches = self._watches, {watch.descriptor: watch for watch in wanted}
-        for descriptor in before.keys() - self._watches.keys():
+        before, self.watches = self.watches, {watch.descriptor: watch for watch in wanted}
+        for descriptor in before.keys() - self.watches.keys():
             self._poll.unregister(descriptor)
-        for descriptor, watch in self._watches.items():
+        for descriptor, watch in self.watches.items():
             self._poll.register(descriptor, READ | WRITE if watch.wants_write else READ)
 
-    def wait(self, timeout: float) -> list[tuple[Watch, int]]:
-        """Those that are ready within so many seconds, each with READ, WRITE or both."""
-        ready = []
-        for descriptor, events in self._poll.poll(timeout * 1000):
-            # An error alone is found by who reads.
-            ready.append((self._watches[descriptor], events & (READ | WRITE) or READ))
-        return ready
+
+def mask_of(events: int) -> int:
+    """READ, WRITE or both. An error alone is found by who reads."""
+    return events & (READ | WRITE) or READ

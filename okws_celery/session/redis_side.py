@@ -110,10 +110,11 @@ class RedisSide:
             self._listening = self.changed = True
         self._in_vain = 0
 
-    def sent(self) -> None:
-        """A batch was sent."""
-        if not self._fence.patient or (self._fence.wire is not None and self._fence.wire.wants_write):
-            self.changed = True
+    @property
+    def full(self) -> bool:
+        """Whether the socket did not take all of what was sent."""
+        wire = self._fence.wire
+        return wire is not None and wire.wants_write
 
     def lost(self, reason: str) -> None:
         """The writer's connection is of no more use."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
 from okws_celery.session.entry import Entry
+from okws_celery.store.batch import Batch, publish_to
 
 __all__ = ["Routes", "Served"]
 
@@ -19,6 +21,10 @@ class Served(NamedTuple):
     """A topic that a subscription serves."""
 
     entry: Entry
+    write: Callable[[Batch, Push], str]
+    """Of its feed."""
+    publish: bytes
+    """The stem of what publishes its pushes."""
     pushes: str
     """Pub/sub channel of its pushes."""
     aside: Arg | None
@@ -79,7 +85,7 @@ class Routes:
 
     def _served(self, entry: Entry, arg: Arg) -> Served:
         channel = self._base + entry.topic.path.partition(":")[0]
-        return Served(entry, channel, None if arg == entry.topic.arg else arg)
+        return Served(entry, entry.feed.write, publish_to(channel), channel, None if arg == entry.topic.arg else arg)
 
     def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
         for arg in self._by_arg:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ from okws_celery.session.entry import Entry
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
-from okws_celery.session.poller import Poller, Watch
+from okws_celery.session.poller import READ, Poller, Watch, mask_of
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
@@ -179,7 +178,7 @@ class Session:
         """Hold the session; returns why it ended. Never raises for what the exchange, Redis or a user does."""
         _log.info("session %s: begins", self._plan.name)
         try:
-            while not self._finished():
+            while self._ending is None or not self._finished():
                 self._turn()
         finally:
             self._exchange.shut()
@@ -193,32 +192,39 @@ class Session:
         if self._rewatch or self._redis.changed:
             self._rewatch = self._redis.changed = False
             self._poller.watch(self._watches())
-        unread = self._exchange.unread
-        ready = self._poller.wait(0.0 if unread else max(0.0, self._next_tick - time.monotonic()))
-        self._clock.read()
+        clock, exchange, fence, batch = self._clock, self._exchange, self._fence, self._batch
+        unread = exchange.unread
+        # Since the last look at the clock only what this turn did has passed, which is nothing.
+        pause_s = self._next_tick - clock.now
+        ready = self._poller.wait(0 if unread or pause_s <= 0 else pause_s * 1000)
+        clock.read()
         if unread:
-            self._exchange.serve_unread()
-        for watch, mask in ready:
-            watch.handler(mask)
-            if watch.stirs:
-                self._exchange.stirred = True
-        if not self._fence.idle and self._batch:
-            self._collect()
-        if self._clock.now >= self._next_tick:
+            exchange.serve_unread()
+        if ready:
+            watches = self._poller.watches
+            for descriptor, events in ready:
+                watch = watches[descriptor]
+                watch.handler(events if events == READ else mask_of(events))
+                if watch.stirs:
+                    exchange.stirred = True
+        if not fence.idle and batch:
+            # What has come since may go to Redis if the replies to the batch before are there.
+            if not fence.patient:
+                exchange.stirred = True
+            self._redis.collect()
+        if clock.now >= self._next_tick:
             self._tick()
-            self._exchange.stirred = True
-        if self._exchange.stirred:
+            exchange.stirred = True
+        if exchange.stirred:
             self._rewatch = True
             if self._ending is None:
-                self._exchange.drive()
+                exchange.drive()
                 self._tell_status()
-        self._flush()
-
-    def _collect(self) -> None:
-        """What has come since may go to Redis if the replies to the batch before are there."""
-        if not self._fence.patient:
-            self._exchange.stirred = True
-        self._redis.collect()
+        if self._ending is None and fence.idle and not self._overflow:
+            if batch:
+                self._send()
+        else:
+            self._flush()
 
     def _watches(self) -> list[Watch]:
         mailbox = Watch(self._mailbox.fileno(), False, self._mailbox.open)
@@ -273,20 +279,24 @@ class Session:
             return False
         reason, self._overflow = self._overflow, ""
         self._status = ""
+        self._confirm()
         self._board.dropped(self._batch, reason)
         self._desired.look(self._batch)
         return True
 
     def _send(self) -> None:
+        # That the fence is idle means that everything sent before has arrived.
         self._board.flushing()
+        on_done = None
         if self._after_flush:
             self._waiting_for_redis, self._after_flush = self._after_flush, []
-        urgent = bool(self._waiting_for_redis)
+            on_done = self._flushed
         try:
-            self._fence.send(self._batch, self._clock.now, self._flushed, urgent=urgent)
+            self._fence.send(self._batch, self._clock.now, on_done)
         except WireLost as problem:
             self._redis.lost(str(problem))
-        self._redis.sent()
+        if not self._fence.patient or self._redis.full:
+            self._redis.changed = True
 
     def _flush_last(self, ending: Ending) -> None:
         if self._released:
@@ -301,15 +311,13 @@ class Session:
             self._fence.release(self._batch, self._clock.now)
         except WireLost as problem:
             self._redis.lost(str(problem))
-        self._redis.sent()
+        self._redis.changed = True
 
     def _flushed(self) -> None:
-        """A batch is in Redis."""
-        self._board.flushed()
-        if self._waiting_for_redis:
-            actions, self._waiting_for_redis = self._waiting_for_redis, []
-            for action in actions:
-                action()
+        """The batch that something was to be done after is in Redis."""
+        actions, self._waiting_for_redis = self._waiting_for_redis, []
+        for action in actions:
+            action()
 
     def after_flush(self, action: Callable[[], None]) -> None:
         """See exchange.Owner."""
@@ -346,6 +354,7 @@ class Session:
         self._exchange.stirred = True
         self._status = ""
         self._wait_again()
+        self._confirm()
         self._board.emptied(self._batch, "the lease was lost")
         self._desired.look(self._batch)
 
@@ -361,7 +370,13 @@ class Session:
         self._exchange.stirred = True
         self._status = ""
         self._wait_again()
+        self._confirm()
         self._board.dropped(self._batch, reason)
+
+    def _confirm(self) -> None:
+        """Tell the board, which else hears of it when the next batch is sent, that the last one is in Redis."""
+        if self._fence.arrived == self._fence.sent:
+            self._board.flushed()
 
     def _wait_again(self) -> None:
         """A batch is not in Redis: what was to be done after it waits for the next, which says the same."""

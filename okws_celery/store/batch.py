@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import hiredis
 
-__all__ = ["Batch", "OnReply", "Pack", "Renderer", "pack", "stem"]
+__all__ = ["LENGTHS", "Batch", "OnReply", "Pack", "Renderer", "pack", "publish_to", "stem"]
 
 Pack = str | bytes | int | float
 """What a Redis command is made of."""
@@ -33,12 +33,15 @@ def stem(*constant: Pack, more: int) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _publish_to(channel: str) -> bytes:
+def publish_to(channel: str) -> bytes:
+    """The stem of what publishes on a channel."""
     return stem("PUBLISH", channel, more=1)
 
 
-# The line before an argument, by the argument's length.
-_LENGTHS = [b"$%d\r\n" % length for length in range(4096)]
+_NOTHING = (0, 0)
+
+LENGTHS = [b"$%d\r\n" % length for length in range(4096)]
+"""The line before an argument, by the argument's length."""
 
 
 class Renderer(Protocol):
@@ -51,47 +54,46 @@ class Renderer(Protocol):
 class Batch:
     """Commands collected until the store can take them. Not thread-safe: a session's loop owns it."""
 
-    __slots__ = ("_asked", "_marked", "_measured", "_publishes", "_size", "_writes")
+    __slots__ = ("_asked", "_measured", "_size", "marked", "publishes", "writes")
 
     def __init__(self) -> None:
-        self._writes: list[bytes] = []
-        self._publishes: list[bytes] = []
-        self._marked: dict[Renderer, None] = {}
+        self.writes: list[bytes] = []
+        """Commands that change keys, in Redis' wire form; those that are prepared are appended as they are."""
+        self.publishes: list[bytes] = []
+        """What goes out after them, likewise."""
+        self.marked: dict[Renderer, None] = {}
+        """What is to be rendered before this batch is sent."""
         self._asked: dict[int, OnReply] = {}
         self._size = 0
-        self._measured = (0, 0)
+        self._measured = _NOTHING
 
     def __bool__(self) -> bool:
-        return bool(self._writes or self._publishes or self._marked)
+        return bool(self.writes or self.publishes or self.marked)
 
     @property
     def size(self) -> int:
         """Bytes packed so far; what is marked is not counted, as it is bounded by itself."""
         writes, publishes = self._measured
-        for command in self._writes[writes:]:
+        for command in self.writes[writes:]:
             self._size += len(command)
-        for command in self._publishes[publishes:]:
+        for command in self.publishes[publishes:]:
             self._size += len(command)
-        self._measured = len(self._writes), len(self._publishes)
+        self._measured = len(self.writes), len(self.publishes)
         return self._size
 
     def write(self, *command: Pack) -> None:
         """Append one command that changes a key."""
-        self._writes.append(pack(*command))
-
-    def append(self, packed: bytes) -> None:
-        """Append one command that changes a key, in Redis' wire form already."""
-        self._writes.append(packed)
+        self.writes.append(pack(*command))
 
     def append_entry(self, xadd: bytes, entry_id: bytes, data: bytes) -> None:
         """Append an entry with the field `data` to a stream: `xadd` is the stem of that command, for three more."""
-        self._writes.append(
+        self.writes.append(
             b"%b$%d\r\n%b\r\n$4\r\ndata\r\n$%d\r\n%b\r\n" % (xadd, len(entry_id), entry_id, len(data), data)
         )
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
         """Append one command whose reply is wanted: a value, a `hiredis.ReplyError`, or None if the reply was lost."""
-        self._asked[len(self._writes)] = on_reply
+        self._asked[len(self.writes)] = on_reply
         self.write(*command)
 
     def publish(self, channel: str, payload: str | bytes) -> None:
@@ -99,26 +101,27 @@ class Batch:
         body = payload.encode() if isinstance(payload, str) else payload
         # Joined because that costs half of what formatting does, and this is done for every push.
         size = len(body)
-        length = _LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-        self._publishes.append(b"".join((_publish_to(channel), length, body, b"\r\n")))
+        length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+        self.publishes.append(b"".join((publish_to(channel), length, body, b"\r\n")))
 
     def mark(self, renderer: Renderer) -> None:
         """Have `renderer.render` called once before this batch is sent."""
-        self._marked[renderer] = None
+        self.marked[renderer] = None
 
     def clear(self) -> None:
         """Forget everything."""
-        self._writes, self._publishes, self._marked, self._asked = [], [], {}, {}
-        self._size, self._measured = 0, (0, 0)
+        self.writes, self.publishes, self.marked, self._asked = [], [], {}, {}
+        self._size, self._measured = 0, _NOTHING
 
     def seal(self) -> tuple[list[bytes], dict[int, OnReply]]:
         """The packed commands in their final order and the reply handlers by position; the batch is empty after it."""
-        marked, self._marked = self._marked, {}
-        for renderer in marked:
-            renderer.render(self)
-        commands = self._writes
-        commands += self._publishes
+        if self.marked:
+            marked, self.marked = self.marked, {}
+            for renderer in marked:
+                renderer.render(self)
+        commands = self.writes
+        commands += self.publishes
         asked, self._asked = self._asked, {}
-        self._writes, self._publishes = [], []
-        self._size, self._measured = 0, (0, 0)
+        self.writes, self.publishes = [], []
+        self._size, self._measured = 0, _NOTHING
         return commands, asked

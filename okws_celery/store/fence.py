@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 import hiredis
+import msgspec
 
 from okws_celery.keys import ControlKeys
 from okws_celery.store.batch import Batch, OnReply, pack, stem
@@ -63,6 +64,9 @@ class FenceState(Enum):
     LOST = "lost"
 
 
+_READY, _BUSY = FenceState.READY, FenceState.BUSY
+
+
 class Holder(Protocol):
     """Who owns the fence, and is told what its replies mean."""
 
@@ -97,15 +101,13 @@ class FenceCounters:
     last_error: str = ""
 
 
-@dataclass(slots=True)
-class _Sent:
+class _Sent(msgspec.Struct, frozen=True, gc=False):
     """A sealed batch, kept until Redis has confirmed it."""
 
     number: int
     commands: list[bytes]
     asked: dict[int, OnReply]
     on_done: Callable[[], None] | None
-    urgent: bool = False
 
 
 class Fence:
@@ -125,7 +127,8 @@ class Fence:
         self.wire: Wire | None = None
         """The connection, None while there is none."""
         self._kept: _Sent | None = None
-        self._number = 0
+        self.sent = self.arrived = 0
+        """Numbers of the last batch that was sent, and of the last that is known to be in Redis."""
         self._sent_at = 0.0
         # Commands of ours before those of the batch that is under way.
         self._sent_extra = 0
@@ -151,17 +154,14 @@ class Fence:
         if self.state is not FenceState.LOST:
             self._be(FenceState.DOWN)
 
-    def send(
-        self, batch: Batch, now: float, on_done: Callable[[], None] | None = None, *, urgent: bool = False
-    ) -> None:
+    def send(self, batch: Batch, now: float, on_done: Callable[[], None] | None = None) -> None:
         """Send everything in `batch` as one transaction, with the lease renewed inside if that is due. Only if `idle`.
 
-        `on_done` is called when Redis has confirmed it, however often it had to be sent; `urgent` if somebody waits
-        for that.
+        `on_done` is called when Redis has confirmed it, however often it had to be sent.
         """
         commands, asked = batch.seal()
-        self._number += 1
-        self._transmit(_Sent(self._number, commands, asked, on_done, urgent), now)
+        self.sent = number = self.sent + 1
+        self._transmit(_Sent(number, commands, asked, on_done), now)
 
     def release(self, batch: Batch, now: float) -> None:
         """Send the last batch of this session and give the lease up within it."""
@@ -190,7 +190,8 @@ class Fence:
         self._watch = pack("WATCH", lease) + pack("GET", lease)
         self._watched = b"+OK\r\n$%d\r\n%b\r\n" % (len(self._token), self._token)
         # With the expiry before the value, which comes last as it changes.
-        self._set_applied = stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
+        self._begin = _MULTI + stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
+        self._end = _EXEC + self._watch
         self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
 
     def _look(self, now: float) -> None:
@@ -256,20 +257,21 @@ class Fence:
 
     def _transmit(self, sent: _Sent, now: float) -> None:
         mark = self._mark(sent.number)
-        head = b"%b%b$%d\r\n%b\r\n" % (_MULTI, self._set_applied, len(mark), mark)
+        head = b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark)
         extra = 1
         if now - self._renewed_at >= _RENEW_S:
             head += self._renew
             extra += 2
             self._renewed_at = now
         queued = extra + len(sent.commands)
-        usual = None
-        if not sent.asked and queued <= _MAX_QUEUED:
-            usual = Usual(b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived)
-        self.state, self.idle, self.patient = FenceState.BUSY, False, not (sent.urgent or sent.asked)
+        plain = not sent.asked and queued <= _MAX_QUEUED
+        usual = (
+            Usual(b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived) if plain else None
+        )
+        self.state, self.idle, self.patient = _BUSY, False, not (sent.asked or sent.on_done)
         self._sent_at, self._sent_extra, self._kept = now, extra, sent
         assert self.wire is not None
-        self.wire.send([head, *sent.commands, _EXEC, self._watch], 1 + queued + 3, self._answered, usual)
+        self.wire.send([head, *sent.commands, self._end], 1 + queued + 3, self._answered, usual)
 
     def _answered(self, replies: list[Any]) -> None:
         sent, extra, now = self._kept, self._sent_extra, self._sent_at
@@ -295,9 +297,10 @@ class Fence:
         """A batch is in Redis; with the results of those commands that were asked for them."""
         sent, self._kept = self._kept, None
         assert sent is not None
+        self.arrived = sent.number
         self.counters.batches += 1
         self.counters.commands += len(sent.commands)
-        self.state, self.idle, self.patient = FenceState.READY, True, True
+        self.state, self.idle, self.patient = _READY, True, True
         if sent.asked:
             for on_reply, result in zip(sent.asked.values(), results, strict=True):
                 on_reply(result)
@@ -306,6 +309,7 @@ class Fence:
 
     def _arrived_unread(self, sent: _Sent) -> None:
         """It is in Redis, but its replies went down with the connection: who asked something hears None."""
+        self.arrived = sent.number
         for on_reply in sent.asked.values():
             on_reply(None)
         if sent.on_done is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import hiredis
+import msgspec
 
 from okws_celery.errors import StoreError
 from okws_celery.store.batch import Pack, pack
@@ -24,7 +25,7 @@ class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
 
 
-class Usual(NamedTuple):
+class Usual(msgspec.Struct, frozen=True, gc=False):
     """How replies look in bytes if all is well: how they begin, how they end, without an error between."""
 
     begin: bytes
@@ -70,7 +71,7 @@ class Wire:
             self._waiting.append((replies, [], on_replies))
         data = b"".join(packed)
         sent = 0 if self._out else self._sent_of(data)
-        if sent < len(data):
+        if sent != len(data):
             self._out.append(memoryview(data)[sent:])
             self.wants_write = True
 

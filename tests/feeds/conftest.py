@@ -59,10 +59,10 @@ class Bench:
 
     def refuses(self, *rows: Any, **envelope: Any) -> str:
         """The text of the BadPush that these rows raise; nothing of them must be in the batch."""
-        before = len(self.batch._writes), len(self.batch._publishes)
+        before = len(self.batch.writes), len(self.batch.publishes)
         with pytest.raises(BadPush) as caught:
             self.push(*rows, flush=False, **envelope)
-        assert (len(self.batch._writes), len(self.batch._publishes)) == before, "half of a refused push was written"
+        assert (len(self.batch.writes), len(self.batch.publishes)) == before, "half of a refused push was written"
         return str(caught.value)
 
     def flush(self) -> list[Any]:

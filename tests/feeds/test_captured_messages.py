@@ -174,11 +174,11 @@ def changed(row: Any, values: list[Any]) -> Iterator[Any]:
 
 def try_row(bench: Any, name: str, body: dict[str, Any], row: Any) -> None:
     """Give the feed one row beside good ones. Either all of the push is in the batch, or nothing."""
-    before = len(bench.batch._writes), len(bench.batch._publishes)
+    before = len(bench.batch.writes), len(bench.batch.publishes)
     try:
         bench.push_frame(as_frame({**body, "data": [*body["data"], row]}), flush=False)
     except BadPush:
-        assert (len(bench.batch._writes), len(bench.batch._publishes)) == before, f"{name}: half of {row} was written"
+        assert (len(bench.batch.writes), len(bench.batch.publishes)) == before, f"{name}: half of {row} was written"
 
 
 def as_frame(body: dict[str, Any]) -> bytes:
