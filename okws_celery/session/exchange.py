@@ -38,11 +38,13 @@ from okws_celery.session.waiters import Waiters
 from okws_celery.store.batch import Batch
 from okws_celery.store.registry import Command
 
-__all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
+__all__ = ["NEEDS_LOGIN", "READS", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _WILL_CLOSE = 64008
 _KINDS_COUNTED = 100
+READS = 8
+"""Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
 _FIRST_PUSH_S = 1.0
@@ -207,6 +209,11 @@ class Exchange:
     # -- how it stands
 
     @property
+    def flows(self) -> bool:
+        """Whether pushes of steady topics ask for nothing but to be written."""
+        return not self.unread and not self._parked.texts
+
+    @property
     def closed(self) -> bool:
         """Whether no socket is left."""
         return not any(link.connected for link in self._links.every())
@@ -247,7 +254,7 @@ class Exchange:
         """For the poller."""
         for link in self._links.every():
             if link.connected:
-                yield Watch(link.fileno(), link.wants_write, link.handler, stirs=False)
+                yield Watch(link.fileno(), link.wants_write, link.handler, link)
 
     def serve_unread(self) -> None:
         """Go on with links that had more to read than one turn admits: what waits inside TLS objects wakes nobody."""
@@ -265,7 +272,7 @@ class Exchange:
                     # What still waits on our side must not go out after its deadline.
                     raise LinkLost("the exchange does not read what we send")
             except LinkLost as problem:
-                self._lost(link, str(problem))
+                self.lost(link, str(problem))
             self._apply(link, link.subscriptions.overdue(self._clock.now))
             if link.idle(self._clock.now) and not self._sender.busy(link):
                 link.close("nothing is subscribed", self._clock.now)
@@ -285,7 +292,7 @@ class Exchange:
                 if link.state is LinkState.UP:
                     self._drive(link)
             except LinkLost as problem:
-                self._lost(link, str(problem))
+                self.lost(link, str(problem))
         if self._sender:
             self._send_ops()
         self._refill.drive()
@@ -317,7 +324,7 @@ class Exchange:
                 if link.state is LinkState.UP and link.logged_in and self._sender.waiting(link.path):
                     self._sender.serve(link)
             except LinkLost as problem:
-                self._lost(link, str(problem))
+                self.lost(link, str(problem))
 
     # -- links
 
@@ -351,7 +358,8 @@ class Exchange:
             link.failed(reason, self._clock.now)
             self._owner.unreachable()
 
-    def _lost(self, link: Link, reason: str) -> None:
+    def lost(self, link: Link, reason: str) -> None:
+        """A link is of no more use, or has ended as it should."""
         self.stirred = True
         left = link.state is LinkState.CLOSING
         if left or self._links.retiring(link):
@@ -369,17 +377,21 @@ class Exchange:
                 link.writable()
                 self.stirred = True
             if mask & READ:
-                link.receive(self._clock.now, self._take)
-                if link.unread:
-                    self.unread = True
+                for _ in range(READS):
+                    frames = link.read(self._clock.now)
+                    if frames:
+                        self.take(link, frames)
+                    if not link.unread:
+                        return
+                self.unread = True
         except LinkLost as problem:
-            self._lost(link, str(problem))
+            self.lost(link, str(problem))
 
     # -- messages
 
-    def _take(self, link: Link, frames: list[bytes]) -> None:
-        """The messages of one read, in their order; nearly all are rows of topics that are as they should be."""
-        board, at, count = self._board, 0, len(frames)
+    def take(self, link: Link, frames: list[bytes], at: int = 0) -> None:
+        """The messages of one read, in their order, from one on."""
+        board, count = self._board, len(frames)
         while at < count:
             try:
                 if link.state is LinkState.UP and not self._parked.texts:

@@ -19,7 +19,7 @@ import logging
 import math
 import random
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -34,8 +34,6 @@ from okws_celery.session.subscriptions import Subscriptions
 __all__ = ["Link", "LinkLost", "LinkState"]
 
 _READ_BYTES = 32 * 1024
-_READS = 8
-"""Reads in one turn: a link in full flow must not hold up the others."""
 _PING_AFTER_S = 20.0
 _PONG_S = 8.0
 _LOGIN_S = 10.0
@@ -72,7 +70,7 @@ class Link:
         self.handler = partial(on_ready, self)
         """For the poller."""
         self.unread = False
-        """Whether there is more to read that wakes nobody."""
+        """Whether there is more to read, which may wake nobody."""
         self.subscriptions = Subscriptions()
         self.state = LinkState.CLOSED
         self.logged_in = False
@@ -101,6 +99,8 @@ class Link:
         self._shim = FrameSocket()
         self._scanner = FrameScanner()
         self._raw: RawReader | None = None
+        # Why nothing can be read any more.
+        self._problem = ""
 
     # -- for the poller
 
@@ -155,6 +155,7 @@ class Link:
         self._shim = self._ws.sock = FrameSocket()
         self._scanner = FrameScanner()
         self._raw = RawReader(ws, self._shim, compressed=compressed)
+        self._problem = ""
         self._heard_at = self._up_at = self._idle_since = now
         self._pinged_at = 0.0
         self.logged_in = False
@@ -243,51 +244,56 @@ class Link:
         except OSError as problem:
             raise LinkLost(str(problem)) from problem
 
-    def receive(self, now: float, take: Callable[[Link, list[bytes]], None]) -> None:
-        """Read what is there, in a bounded number of reads; `take` gets the messages that are complete, read by read.
+    def read(self, now: float) -> list[bytes]:
+        """The messages that one read of the socket completes; `unread` says whether there is more.
 
         LinkLost when there will be no more, after what came before.
         """
-        self.unread = buffered = False
-        for _ in range(_READS):
-            if self._sock is None:
-                return
-            try:
-                data = self._sock.recv(_READ_BYTES)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
-            except OSError as problem:
-                raise LinkLost(str(problem)) from problem
-            if not data:
-                raise LinkLost("the exchange closed the connection")
-            self._heard_at, self._pinged_at = now, 0.0
-            size = len(data)
-            self.bytes += size
-            frames = self._scanner.take(data)
-            self.frames += len(frames)
-            if self._scanner.unusual or PONG in frames:
-                for message in self._told_apart(frames):
-                    take(self, [message])
-            elif frames:
-                take(self, frames)
-            if self._scanner.refused:
-                raise LinkLost(self._scanner.refused)
-            # What waits inside the TLS object no poller sees.
-            buffered = self._encrypted and self._sock is not None and self._sock.pending() > 0
-            if size < _READ_BYTES and not buffered:
-                return
-        self.unread = buffered
+        self.unread = False
+        if self._problem:
+            raise LinkLost(self._problem)
+        if self._sock is None:
+            return []
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return []
+        except OSError as problem:
+            raise LinkLost(str(problem)) from problem
+        if not data:
+            raise LinkLost("the exchange closed the connection")
+        self._heard_at, self._pinged_at = now, 0.0
+        size = len(data)
+        self.bytes += size
+        scanner = self._scanner
+        frames = scanner.take(data)
+        self.frames += len(frames)
+        if scanner.unusual or PONG in frames:
+            frames = self._told_apart(frames)
+        if scanner.refused:
+            self._problem = scanner.refused
+        # What waits inside the TLS object no poller sees.
+        self.unread = size == _READ_BYTES or bool(self._problem) or (self._encrypted and self._pending() > 0)
+        return frames
 
-    def _told_apart(self, frames: list[bytes]) -> Iterator[bytes]:
-        """The messages among frames of which some are none, or not whole ones."""
-        for frame in frames:
-            message: bytes | None = frame
-            if isinstance(frame, RawFrame):
-                message = self._raw.message(frame) if self._raw is not None else None
-            if message is not None and message != PONG:
-                yield message
-        if self._shim.outbox:
-            self.writable()
+    def _pending(self) -> int:
+        return self._sock.pending() if self._sock is not None else 0
+
+    def _told_apart(self, frames: list[bytes]) -> list[bytes]:
+        """The messages among frames of which some are none, or not whole ones; what ends them is left for `read`."""
+        messages = []
+        try:
+            for frame in frames:
+                message: bytes | None = frame
+                if isinstance(frame, RawFrame):
+                    message = self._raw.message(frame) if self._raw is not None else None
+                if message is not None and message != PONG:
+                    messages.append(message)
+            if self._shim.outbox:
+                self.writable()
+        except LinkLost as problem:
+            self._problem = str(problem)
+        return messages
 
     # -- time
 

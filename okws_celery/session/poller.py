@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from okws_celery.session.link import Link
 
 __all__ = ["READ", "WRITE", "Poller", "Watch", "mask_of"]
 
@@ -19,8 +22,8 @@ class Watch(NamedTuple):
     wants_write: bool
     handler: Callable[[int], None]
     """Is told which of READ and WRITE can be done."""
-    stirs: bool = True
-    """Whether what comes may be a reason to do something else. Data alone are none."""
+    link: Link | None = None
+    """Whose it is, if it is a link's: then what comes is a reason to do something else only if its handler says so."""
 
 
 class Poller:

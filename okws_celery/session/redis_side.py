@@ -110,12 +110,6 @@ class RedisSide:
             self._listening = self.changed = True
         self._in_vain = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether the socket did not take all of what was sent."""
-        wire = self._fence.wire
-        return wire is not None and wire.wants_write
-
     def lost(self, reason: str) -> None:
         """The writer's connection is of no more use."""
         self.changed = True

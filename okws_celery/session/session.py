@@ -25,9 +25,10 @@ from okws_celery.session.connector import Connector
 from okws_celery.session.desired import Desired
 from okws_celery.session.entry import Entry
 from okws_celery.session.exchange import Exchange
+from okws_celery.session.flow import Flow
 from okws_celery.session.inherited import Inherited
 from okws_celery.session.mailbox import Mailbox
-from okws_celery.session.poller import READ, Poller, Watch, mask_of
+from okws_celery.session.poller import Poller, Watch, mask_of
 from okws_celery.session.redis_side import RedisSide
 from okws_celery.session.rest_client import RestClient
 from okws_celery.session.sender import Sender
@@ -149,6 +150,7 @@ class Session:
             rest=rest,
             candles=min(settings.backfill, settings.max_rows),
         )
+        self._flow = Flow(self._poller, self._clock, self._exchange, self._board, self._batch, self._fence)
         self._next_tick = 0.0
         self._beat_at = 0.0
         self._begun = False
@@ -193,20 +195,11 @@ class Session:
             self._rewatch = self._redis.changed = False
             self._poller.watch(self._watches())
         clock, exchange, fence, batch = self._clock, self._exchange, self._fence, self._batch
-        unread = exchange.unread
-        # Since the last look at the clock only what this turn did has passed, which is nothing.
-        pause_s = self._next_tick - clock.now
-        ready = self._poller.wait(0 if unread or pause_s <= 0 else pause_s * 1000)
-        clock.read()
-        if unread:
-            exchange.serve_unread()
-        if ready:
-            watches = self._poller.watches
-            for descriptor, events in ready:
-                watch = watches[descriptor]
-                watch.handler(events if events == READ else mask_of(events))
-                if watch.stirs:
-                    exchange.stirred = True
+        for descriptor, events in self._wait():
+            watch = self._poller.watches[descriptor]
+            watch.handler(mask_of(events))
+            if watch.link is None:
+                exchange.stirred = True
         if not fence.idle and batch:
             # What has come since may go to Redis if the replies to the batch before are there.
             if not fence.patient:
@@ -220,11 +213,27 @@ class Session:
             if self._ending is None:
                 exchange.drive()
                 self._tell_status()
-        if self._ending is None and fence.idle and not self._overflow:
-            if batch:
-                self._send()
-        else:
-            self._flush()
+        self._flush()
+
+    def _wait(self) -> list[tuple[int, int]]:
+        """What is ready now, or becomes so before the next tick. Meanwhile pushes go the short way."""
+        if self._exchange.unread:
+            ready = self._poller.wait(0)
+            self._clock.read()
+            self._exchange.serve_unread()
+            return ready
+        if self._ending is None and not self._overflow and self._exchange.flows:
+            try:
+                ready = self._flow.run(self._next_tick)
+            except WireLost as problem:
+                self._redis.lost(str(problem))
+                return []
+            if self._fence.blocked:
+                self._redis.changed = True
+            return ready
+        ready = self._poller.wait(max(0.0, self._next_tick - self._clock.now) * 1000)
+        self._clock.read()
+        return ready
 
     def _watches(self) -> list[Watch]:
         mailbox = Watch(self._mailbox.fileno(), False, self._mailbox.open)
@@ -295,7 +304,7 @@ class Session:
             self._fence.send(self._batch, self._clock.now, on_done)
         except WireLost as problem:
             self._redis.lost(str(problem))
-        if not self._fence.patient or self._redis.full:
+        if not self._fence.patient or self._fence.blocked:
             self._redis.changed = True
 
     def _flush_last(self, ending: Ending) -> None:

@@ -25,7 +25,7 @@ import msgspec
 
 from okws_celery.keys import ControlKeys
 from okws_celery.store.batch import Batch, OnReply, pack, stem
-from okws_celery.store.wire import Usual, Wire, WireLost
+from okws_celery.store.wire import Wire, WireLost
 
 __all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
 
@@ -159,9 +159,32 @@ class Fence:
 
         `on_done` is called when Redis has confirmed it, however often it had to be sent.
         """
-        commands, asked = batch.seal()
-        self.sent = number = self.sent + 1
-        self._transmit(_Sent(number, commands, asked, on_done), now)
+        self.sent += 1
+        self._transmit(self.sent, *batch.seal(), on_done, now)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the socket did not take all of what was sent."""
+        return self.wire is not None and self.wire.wants_write
+
+    def collect(self) -> bool:
+        """Whether the next batch may be sent, as the replies to the one before are there and as usual. WireLost.
+
+        It does what `Wire.readable` does for a batch that nobody asked anything of, in less.
+        """
+        if self.idle:
+            return True
+        if not self.patient or self.wire is None or not self.wire.read_usual():
+            return False
+        sent = self._kept
+        assert sent is not None
+        self._kept = None
+        self.arrived = sent.number
+        counters = self.counters
+        counters.batches += 1
+        counters.commands += len(sent.commands)
+        self.state, self.idle, self.patient = _READY, True, True
+        return True
 
     def release(self, batch: Batch, now: float) -> None:
         """Send the last batch of this session and give the lease up within it."""
@@ -222,7 +245,7 @@ class Fence:
         kept, self._kept = self._kept, None
         self._be(FenceState.READY)
         if kept is not None and applied != self._mark(kept.number):
-            self._transmit(kept, now)
+            self._send_again(kept, now)
         elif kept is not None:
             self._arrived_unread(kept)
         return None
@@ -255,23 +278,33 @@ class Fence:
     def _mark(self, number: int) -> bytes:
         return b"%s:%d" % (self._token, number)
 
-    def _transmit(self, sent: _Sent, now: float) -> None:
-        mark = self._mark(sent.number)
+    def _send_again(self, kept: _Sent, now: float) -> None:
+        self._transmit(kept.number, kept.commands, kept.asked, kept.on_done, now)
+
+    def _transmit(
+        self,
+        number: int,
+        commands: list[bytes],
+        asked: dict[int, OnReply],
+        on_done: Callable[[], None] | None,
+        now: float,
+    ) -> None:
+        mark = self._mark(number)
         head = b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark)
         extra = 1
         if now - self._renewed_at >= _RENEW_S:
             head += self._renew
             extra += 2
             self._renewed_at = now
-        queued = extra + len(sent.commands)
-        plain = not sent.asked and queued <= _MAX_QUEUED
-        usual = (
-            Usual(b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived) if plain else None
-        )
-        self.state, self.idle, self.patient = _BUSY, False, not (sent.asked or sent.on_done)
-        self._sent_at, self._sent_extra, self._kept = now, extra, sent
+        queued = extra + len(commands)
+        usual = None
+        if not asked and queued <= _MAX_QUEUED:
+            usual = b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived
+        self._kept = _Sent(number, commands, asked, on_done)
+        self.state, self.idle, self.patient = _BUSY, False, not (asked or on_done)
+        self._sent_at, self._sent_extra = now, extra
         assert self.wire is not None
-        self.wire.send([head, *sent.commands, self._end], 1 + queued + 3, self._answered, usual)
+        self.wire.send([head, *commands, self._end], 1 + queued + 3, self._answered, usual)
 
     def _answered(self, replies: list[Any]) -> None:
         sent, extra, now = self._kept, self._sent_extra, self._sent_at
@@ -352,7 +385,7 @@ class Fence:
         if kept is None:
             self._be(FenceState.READY)
             return None
-        return self._transmit(kept, now)
+        return self._send_again(kept, now)
 
     def drop_kept(self) -> None:
         """Forget a batch that waits for a connection or for room in Redis: too much has come after it."""

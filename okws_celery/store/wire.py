@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import hiredis
-import msgspec
 
 from okws_celery.errors import StoreError
 from okws_celery.store.batch import Pack, pack
@@ -25,13 +24,9 @@ class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
 
 
-class Usual(msgspec.Struct, frozen=True, gc=False):
-    """How replies look in bytes if all is well: how they begin, how they end, without an error between."""
-
-    begin: bytes
-    end: bytes
-    then: Callable[[], None]
-    """What to call instead, as nothing in them need be looked at."""
+Usual = tuple[bytes, bytes, Callable[[], None]]
+"""How replies look in bytes if all is well: how they begin, how they end, without an error between; and what to call
+then, as nothing in them need be looked at."""
 
 
 class Wire:
@@ -64,13 +59,18 @@ class Wire:
     ) -> None:
         """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values.
 
-        If all of them come at once and are as `usual`, its `then` is called, and nothing is parsed.
+        If all of them come at once and are as `usual`, what that names is called, and nothing is parsed.
         """
         if self._on_push is None:
             self._usual = None if self._waiting else usual
             self._waiting.append((replies, [], on_replies))
         data = b"".join(packed)
-        sent = 0 if self._out else self._sent_of(data)
+        try:
+            sent = 0 if self._out else self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            sent = 0
+        except OSError as problem:
+            raise WireLost(f"Redis: {problem}") from problem
         if sent != len(data):
             self._out.append(memoryview(data)[sent:])
             self.wants_write = True
@@ -83,21 +83,17 @@ class Wire:
         """Send what waits, as far as the socket takes it. WireLost if it is broken."""
         while self._out:
             data = self._out[0]
-            sent = self._sent_of(data)
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return
+            except OSError as problem:
+                raise WireLost(f"Redis: {problem}") from problem
             if sent < len(data):
                 self._out[0] = data[sent:]
                 return
             self._out.popleft()
         self.wants_write = False
-
-    def _sent_of(self, data: bytes | memoryview) -> int:
-        """How much of it the socket takes."""
-        try:
-            return self._socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return 0
-        except OSError as problem:
-            raise WireLost(f"Redis: {problem}") from problem
 
     def readable(self) -> None:
         """Read what is there and hand out every complete group of replies. WireLost if the connection is gone."""
@@ -113,15 +109,11 @@ class Wire:
             usual = self._usual
             if usual is not None:
                 self._usual = None
-                if data.startswith(usual.begin) and data.endswith(usual.end) and _ERROR not in data:
+                if data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data:
                     self._waiting.popleft()
-                    usual.then()
+                    usual[2]()
                     return
-            self._reader.feed(data)
-            try:
-                self._hand_out()
-            except hiredis.ProtocolError as problem:
-                raise WireLost(f"Redis: {problem}") from problem
+            self._hand_out(data)
             # A full read may have left bytes inside the TLS object, which no selector would see.
             if len(data) < _READ_BYTES and not self._pending():
                 return
@@ -134,7 +126,37 @@ class Wire:
     def _pending(self) -> int:
         return self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
 
-    def _hand_out(self) -> None:
+    def read_usual(self) -> bool:
+        """Whether the replies that are awaited have come and are as usual; then nothing is called. WireLost.
+
+        Otherwise it is as if `readable` had read what was there, if anything was.
+        """
+        usual = self._usual
+        if usual is None:
+            return False
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError as problem:
+            raise WireLost(f"Redis: {problem}") from problem
+        if not data:
+            raise WireLost("Redis closed the connection")
+        self._usual = None
+        if data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data:
+            self._waiting.popleft()
+            return True
+        self._hand_out(data)
+        return False
+
+    def _hand_out(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            self._hand_out_replies()
+        except hiredis.ProtocolError as problem:
+            raise WireLost(f"Redis: {problem}") from problem
+
+    def _hand_out_replies(self) -> None:
         next_reply = self._reader.gets
         if self._on_push is not None:
             while (reply := next_reply()) is not False:

@@ -1,0 +1,74 @@
+"""The short way: turns of a session's loop in which nothing comes but pushes of topics that are as they should be.
+
+At some thousand pushes a second each comes when all code has gone cold since the one before, so that a turn costs what
+it touches: here that is as little as there can be. Whatever is not as usual is left to the loop of `session.py`, which
+does the same in more steps, and everything else.
+"""
+
+from __future__ import annotations
+
+from okws_celery.session.board import Board
+from okws_celery.session.clock import Clock
+from okws_celery.session.exchange import READS, Exchange
+from okws_celery.session.link import LinkLost, LinkState
+from okws_celery.session.poller import READ, Poller
+from okws_celery.store.batch import Batch
+from okws_celery.store.fence import Fence
+
+__all__ = ["Flow"]
+
+_UP = LinkState.UP
+
+
+class Flow:
+    """Belongs to a session's loop."""
+
+    def __init__(
+        self, poller: Poller, clock: Clock, exchange: Exchange, board: Board, batch: Batch, fence: Fence
+    ) -> None:
+        self._poller = poller
+        self._clock = clock
+        self._exchange = exchange
+        self._board = board
+        self._batch = batch
+        self._fence = fence
+
+    def run(self, until: float) -> list[tuple[int, int]]:
+        """Serve pushes until that time, or until something else is to be done: what of the poller's findings is left.
+
+        Raises WireLost.
+        """
+        wait, watches = self._poller.wait, self._poller.watches
+        clock, exchange, board, batch, fence = self._clock, self._exchange, self._board, self._batch, self._fence
+        while True:
+            # Since the last look at the clock only what a turn did has passed, which is nothing.
+            pause_s = until - clock.now
+            ready = wait(pause_s * 1000 if pause_s > 0 else 0)
+            clock.read()
+            if len(ready) != 1 or clock.now >= until:
+                return ready
+            descriptor, events = ready[0]
+            link = watches[descriptor].link
+            if link is None or events != READ or link.state is not _UP:
+                return ready
+            try:
+                for _ in range(READS):
+                    frames = link.read(clock.now)
+                    at = board.take(batch, frames, 0, clock.ms, link.serial)
+                    if at < len(frames) or board.stirred:
+                        exchange.take(link, frames, at)
+                    if not link.unread:
+                        break
+                else:
+                    exchange.unread = True
+            except LinkLost as problem:
+                exchange.lost(link, str(problem))
+            if exchange.stirred or exchange.unread:
+                return []
+            if batch.publishes or batch.writes or batch.marked:
+                if not fence.collect():
+                    return []
+                board.flushing()
+                fence.send(batch, clock.now)
+                if not fence.patient or fence.blocked:
+                    return []
