@@ -149,7 +149,8 @@ class Board:
         This is the way of nearly all that comes, and short: whatever is not as usual is left to `push`. Topics that
         must be subscribed again are in `to_renew`.
         """
-        routed, touched, published, count = self._routes.alone.get, self._touched, self._pushes, len(frames)
+        routed, touched, published = self._routes.alone.get, self._touched, self._pushes
+        count = len(frames)
         while at < count:
             frame = frames[at]
             if not frame.isascii():

@@ -254,13 +254,14 @@ class Exchange:
         """For the poller."""
         for link in self._links.every():
             if link.connected:
-                yield Watch(link.fileno(), link.wants_write, link.handler, link)
+                stream = link.stream if link.state is LinkState.UP else None
+                yield Watch(link.fileno(), link.wants_write, link.handler, link, stream)
 
     def serve_unread(self) -> None:
         """Go on with links that had more to read than one turn admits: what waits inside TLS objects wakes nobody."""
         self.unread = False
         for link in self._links.every():
-            if link.unread:
+            if link.stream is not None and link.stream.unread:
                 self._ready(link, READ)
 
     def tick(self) -> None:
@@ -373,15 +374,16 @@ class Exchange:
 
     def _ready(self, link: Link, mask: int) -> None:
         try:
-            if mask & WRITE:
-                link.writable()
+            stream = link.stream
+            if stream is not None and mask & WRITE:
+                stream.writable()
                 self.stirred = True
-            if mask & READ:
+            if stream is not None and mask & READ:
                 for _ in range(READS):
-                    frames = link.read(self._clock.now)
+                    frames = stream.read(self._clock.now)
                     if frames:
                         self.take(link, frames)
-                    if not link.unread:
+                    if not stream.unread or link.stream is not stream:
                         return
                 self.unread = True
         except LinkLost as problem:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
 from okws_celery.session.exchange import READS, Exchange
-from okws_celery.session.link import LinkLost, LinkState
 from okws_celery.session.poller import READ, Poller
+from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import Batch
 from okws_celery.store.fence import Fence
 
 __all__ = ["Flow"]
-
-_UP = LinkState.UP
 
 
 class Flow:
@@ -48,16 +46,16 @@ class Flow:
             if len(ready) != 1 or clock.now >= until:
                 return ready
             descriptor, events = ready[0]
-            link = watches[descriptor].link
-            if link is None or events != READ or link.state is not _UP:
+            _, _, _, link, stream = watches[descriptor]
+            if link is None or stream is None or events != READ:
                 return ready
             try:
                 for _ in range(READS):
-                    frames = link.read(clock.now)
-                    at = board.take(batch, frames, 0, clock.ms, link.serial)
+                    frames = stream.read(clock.now)
+                    at = board.take(batch, frames, 0, clock.ms, stream.serial)
                     if at < len(frames) or board.stirred:
                         exchange.take(link, frames, at)
-                    if not link.unread:
+                    if not stream.unread or link.stream is not stream:
                         break
                 else:
                     exchange.unread = True

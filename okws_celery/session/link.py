@@ -1,4 +1,4 @@
-"""One WebSocket connection to one path of OKX: its socket, its frames, its keep-alive, login and subscriptions.
+"""One path of OKX: its connection's life, keep-alive, login and subscriptions.
 
 state       event                               next
 CLOSED      something is wanted, pause over     CONNECTING   a helper thread connects
@@ -18,29 +18,23 @@ import itertools
 import logging
 import math
 import random
-import ssl
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any
 
 import websocket
 
-from okws_celery.okx.frames import FrameScanner, RawFrame
-from okws_celery.okx.messages import PONG
-from okws_celery.session.raw_frames import FrameSocket, LinkLost, RawReader
+from okws_celery.session.stream import LinkLost, Stream
 from okws_celery.session.subscriptions import Subscriptions
 
 __all__ = ["Link", "LinkLost", "LinkState"]
 
-_READ_BYTES = 32 * 1024
 _PING_AFTER_S = 20.0
 _PONG_S = 8.0
 _LOGIN_S = 10.0
 _CONNECTING_S = 30.0
 _CLOSING_S = 1.0
 _IDLE_S = 20.0
-_MAX_UNSENT = 1024 * 1024
 _PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY_S = 60.0
 """A connection that lived this long, s, was a good one: the next failure starts with no pause again."""
@@ -69,8 +63,8 @@ class Link:
         self.url = url
         self.handler = partial(on_ready, self)
         """For the poller."""
-        self.unread = False
-        """Whether there is more to read, which may wake nobody."""
+        self.stream: Stream | None = None
+        """Its connection, while it has one."""
         self.subscriptions = Subscriptions()
         self.state = LinkState.CLOSED
         self.logged_in = False
@@ -80,43 +74,45 @@ class Link:
         """Connect even if nothing is subscribed yet."""
         self.not_before = 0.0
         self.connects = 0
-        self.frames = 0
-        self.bytes = 0
         self.attempt = 0
         """Number of the present attempt: a helper's result that comes too late belongs to an older one."""
         self._name = f"session {name}, /{path}"
         self._failures = 0
         self._up_at = 0.0
         self._login_at = 0.0
-        self._heard_at = 0.0
         self._pinged_at = 0.0
         self._idle_since = 0.0
         self._closing_at = 0.0
         self._connecting_at = 0.0
-        self._ws: Any = None  # a websocket.WebSocket, whose types do not admit a stand-in for its socket
-        self._sock: Any = None
-        self._encrypted = False
-        self._shim = FrameSocket()
-        self._scanner = FrameScanner()
-        self._raw: RawReader | None = None
-        # Why nothing can be read any more.
-        self._problem = ""
+        # Of connections that it has no more.
+        self._frames_before = 0
+        self._bytes_before = 0
 
     # -- for the poller
 
     def fileno(self) -> int:
         """The socket's; -1 while there is none."""
-        return self._sock.fileno() if self._sock is not None else -1
+        return self.stream.fileno() if self.stream is not None else -1
 
     @property
     def connected(self) -> bool:
         """Whether there is a socket."""
-        return self._sock is not None
+        return self.stream is not None
 
     @property
     def wants_write(self) -> bool:
         """Whether bytes wait because the socket was full."""
-        return bool(self._shim.outbox)
+        return self.stream is not None and self.stream.wants_write
+
+    @property
+    def frames(self) -> int:
+        """How many have come, over all its connections."""
+        return self._frames_before + (self.stream.frames if self.stream is not None else 0)
+
+    @property
+    def bytes(self) -> int:
+        """How many have come, over all its connections."""
+        return self._bytes_before + (self.stream.bytes if self.stream is not None else 0)
 
     @property
     def complete(self) -> bool:
@@ -148,15 +144,8 @@ class Link:
 
     def opened(self, ws: websocket.WebSocket, now: float, *, compressed: bool = False) -> None:
         """The helper connected: take over its socket, which from here on does not block. The server may compress."""
-        assert ws.sock is not None
-        self._ws, self._sock = ws, ws.sock
-        self._sock.setblocking(False)
-        self._encrypted = isinstance(self._sock, ssl.SSLSocket)
-        self._shim = self._ws.sock = FrameSocket()
-        self._scanner = FrameScanner()
-        self._raw = RawReader(ws, self._shim, compressed=compressed)
-        self._problem = ""
-        self._heard_at = self._up_at = self._idle_since = now
+        self.stream = Stream(ws, self.serial, now, compressed=compressed)
+        self._up_at = self._idle_since = now
         self._pinged_at = 0.0
         self.logged_in = False
         self.connects += 1
@@ -165,7 +154,7 @@ class Link:
 
     def failed(self, reason: str, now: float) -> None:
         """Not connected, or lost: pause, a little longer each time, before the next attempt."""
-        if self._sock is not None and now - self._up_at >= _STEADY_S:
+        if self.stream is not None and now - self._up_at >= _STEADY_S:
             self._failures = 0
         pause = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)] * random.uniform(0.5, 1.0)
         self._failures += 1
@@ -181,16 +170,16 @@ class Link:
         if self.state is LinkState.CONNECTING:
             self.attempt += 1  # what the helper brings is not wanted any more
             self.shut()
-        if self._ws is None or self.state is LinkState.CLOSING:
+        stream = self.stream
+        if stream is None or self.state is LinkState.CLOSING:
             return
         self.state = LinkState.CLOSING
         self._closing_at = now
         _log.info("%s: closing, %s", self._name, reason)
         try:
             for request in self.subscriptions.leave_all():
-                self._ws.send(request)
-            self._ws.send_close()
-            self.writable()
+                stream.send(request)
+            stream.send_close()
         except (LinkLost, websocket.WebSocketException):
             self.shut()
 
@@ -201,10 +190,10 @@ class Link:
         self._shut()
 
     def _shut(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
-        self._ws = self._sock = self._raw = None
-        self._shim = FrameSocket()
+        if self.stream is not None:
+            self._frames_before, self._bytes_before = self.frames, self.bytes
+            self.stream.close()
+            self.stream = None
         self.logged_in = False
         self.state = LinkState.CLOSED
 
@@ -223,77 +212,11 @@ class Link:
         self.subscriptions.touched = True
         _log.info("%s: logged in", self._name)
 
-    # -- bytes
-
     def send(self, text: str) -> None:
         """Send one text frame; LinkLost if the exchange has stopped reading."""
-        if self._ws is None:
+        if self.stream is None:
             raise LinkLost("not connected")
-        self._ws.send(text)
-        self.writable()
-
-    def writable(self) -> None:
-        """Send what waits, as far as the socket takes it."""
-        outbox = self._shim.outbox
-        try:
-            while outbox and self._sock is not None:
-                del outbox[: self._sock.send(outbox)]
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            if len(outbox) > _MAX_UNSENT:
-                raise LinkLost("the exchange does not read what we send") from None
-        except OSError as problem:
-            raise LinkLost(str(problem)) from problem
-
-    def read(self, now: float) -> list[bytes]:
-        """The messages that one read of the socket completes; `unread` says whether there is more.
-
-        LinkLost when there will be no more, after what came before.
-        """
-        self.unread = False
-        if self._problem:
-            raise LinkLost(self._problem)
-        if self._sock is None:
-            return []
-        try:
-            data = self._sock.recv(_READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return []
-        except OSError as problem:
-            raise LinkLost(str(problem)) from problem
-        if not data:
-            raise LinkLost("the exchange closed the connection")
-        self._heard_at, self._pinged_at = now, 0.0
-        size = len(data)
-        self.bytes += size
-        scanner = self._scanner
-        frames = scanner.take(data)
-        self.frames += len(frames)
-        if scanner.unusual or PONG in frames:
-            frames = self._told_apart(frames)
-        if scanner.refused:
-            self._problem = scanner.refused
-        # What waits inside the TLS object no poller sees.
-        self.unread = size == _READ_BYTES or bool(self._problem) or (self._encrypted and self._pending() > 0)
-        return frames
-
-    def _pending(self) -> int:
-        return self._sock.pending() if self._sock is not None else 0
-
-    def _told_apart(self, frames: list[bytes]) -> list[bytes]:
-        """The messages among frames of which some are none, or not whole ones; what ends them is left for `read`."""
-        messages = []
-        try:
-            for frame in frames:
-                message: bytes | None = frame
-                if isinstance(frame, RawFrame):
-                    message = self._raw.message(frame) if self._raw is not None else None
-                if message is not None and message != PONG:
-                    messages.append(message)
-            if self._shim.outbox:
-                self.writable()
-        except LinkLost as problem:
-            self._problem = str(problem)
-        return messages
+        self.stream.send(text)
 
     # -- time
 
@@ -302,7 +225,7 @@ class Link:
         if self.state is LinkState.CONNECTING and now - self._connecting_at > _CONNECTING_S:
             self.attempt += 1
             raise LinkLost(f"not connected within {_CONNECTING_S:g} s")
-        if self._sock is None:
+        if self.stream is None:
             return
         if self.state is LinkState.CLOSING:
             if now - self._closing_at > _CLOSING_S:
@@ -310,9 +233,12 @@ class Link:
             return
         if self.state is LinkState.LOGIN and now - self._login_at > _LOGIN_S:
             raise LinkLost(f"no answer to the login within {_LOGIN_S:g} s")
+        heard_at = self.stream.heard_at
+        if heard_at > self._pinged_at:
+            self._pinged_at = 0.0
         if self._pinged_at and now - self._pinged_at > _PONG_S:
-            raise LinkLost(f"silent for {now - self._heard_at:.0f} s, no pong")
-        if not self._pinged_at and now - self._heard_at > _PING_AFTER_S:
+            raise LinkLost(f"silent for {now - heard_at:.0f} s, no pong")
+        if not self._pinged_at and now - heard_at > _PING_AFTER_S:
             self._pinged_at = now
             self.send("ping")
         if self.subscriptions.counts():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from okws_celery.session.link import Link
+    from okws_celery.session.stream import Stream
 
 __all__ = ["READ", "WRITE", "Poller", "Watch", "mask_of"]
 
@@ -24,6 +25,8 @@ class Watch(NamedTuple):
     """Is told which of READ and WRITE can be done."""
     link: Link | None = None
     """Whose it is, if it is a link's: then what comes is a reason to do something else only if its handler says so."""
+    stream: Stream | None = None
+    """The link's, if it is up."""
 
 
 class Poller:

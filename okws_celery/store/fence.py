@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Protocol
 
 import hiredis
@@ -49,8 +50,12 @@ _log = logging.getLogger(__name__)
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 _MAX_QUEUED = 2_000
-_QUEUED = b"+OK\r\n" + b"+QUEUED\r\n" * _MAX_QUEUED
-"""What Redis says of a transaction before its results, if it takes every command."""
+
+
+@lru_cache(maxsize=64)
+def _taken(commands: int) -> bytes:
+    """What Redis says of a transaction before its results, if it takes every command."""
+    return b"+OK\r\n%b*%d\r\n" % (b"+QUEUED\r\n" * commands, commands)
 
 
 class FenceState(Enum):
@@ -299,7 +304,7 @@ class Fence:
         queued = extra + len(commands)
         usual = None
         if not asked and queued <= _MAX_QUEUED:
-            usual = b"%b*%d\r\n" % (_QUEUED[: 5 + 9 * queued], queued), self._watched, self._arrived
+            usual = _taken(queued), self._watched, self._arrived
         self._kept = _Sent(number, commands, asked, on_done)
         self.state, self.idle, self.patient = _BUSY, False, not (asked or on_done)
         self._sent_at, self._sent_extra = now, extra
