@@ -26,7 +26,7 @@ from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push, decode_push
 from okws_celery.okx.topics import Arg, Topic
-from okws_celery.session.entry import Entry
+from okws_celery.session.entry import Entry, Reached, ts_of
 from okws_celery.session.routes import Routes, Served
 from okws_celery.store.batch import LENGTHS, Batch
 
@@ -49,9 +49,11 @@ class Board:
         self._rows = publish in ("both", "rows")
         self._limits = limits
         self._entries: dict[str, Entry] = {}
-        self._routes = Routes(self._base)
+        self._routes = Routes(self._base, self._pushes)
         self._touched: dict[Entry, None] = {}
-        self._under_way: dict[Entry, None] = {}
+        # How far rows reach that are on their way to Redis, and that are known to be there.
+        self._under_way: dict[Entry, Reached] = {}
+        self._arrived: dict[Entry, Reached] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._sent_ledgers: list[tuple[Ledger, int]] = []
         self.on_missing: Callable[[Entry, bool], None] = _nobody
@@ -95,6 +97,7 @@ class Board:
         if isinstance(feed, StateFeed):
             feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
         entry = Entry(topic, feed, translated)
+        self._arrived[entry] = entry.reached()
         self._entries[topic.text] = entry
         self._routes.add(entry)
         feed.prepare(batch)
@@ -124,7 +127,8 @@ class Board:
         entry.feed.interrupted(batch)
         del self._entries[entry.topic.text]
         self._routes.remove(entry)
-        self._touched.pop(entry, None)
+        for reached in (self._touched, self._under_way, self._arrived):
+            reached.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
 
@@ -143,43 +147,41 @@ class Board:
 
     # -- data
 
-    def take(self, batch: Batch, frames: Sequence[bytes], at: int, now_ms: int, source: int) -> int:
-        """Write frames of a link from one on, as long as they are pushes of steady topics: where another one is.
+    def take(self, batch: Batch, frames: Sequence[bytes], now_ms: int, source: int) -> int:
+        """Write frames of a link, as long as they are pushes of steady topics: how many are left from one that is not.
 
         This is the way of nearly all that comes, and short: whatever is not as usual is left to `push`. Topics that
         must be subscribed again are in `to_renew`.
         """
-        routed, touched, published = self._routes.alone.get, self._touched, self._pushes
-        count = len(frames)
-        while at < count:
-            frame = frames[at]
+        left, touched, known = len(frames), self._touched, self._routes.alone
+        for frame in frames:
             if not frame.isascii():
-                return at
+                return left
             try:
                 push = decode_push(frame)
             except (ValueError, RecursionError):
-                return at
-            served = routed(bytes(push.arg))
-            if served is None:
-                return at
-            entry, write, publish, _, _ = served
+                return left
+            route = known.get(bytes(push.arg))
+            if route is None:
+                return left
+            entry, feed, publish = route
             if entry.steady != source:
-                return at
+                return left
             try:
-                fault = write(batch, push)
-                if not entry.feed.live and (broken := self._settle(batch, entry, fault, source, now_ms)):
+                fault = feed.write(batch, push)
+                if not feed.live and (broken := self._settle(batch, entry, fault, source, now_ms)):
                     self.to_renew.append(broken)
             except Exception:  # `push` meets with the same, and its caller says so
-                return at
-            self.pushes += 1
-            entry.seen = entry.heard = now_ms
-            touched[entry] = None
-            if published:
+                return left
+            if publish:
                 size = len(frame)
                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
                 batch.publishes.append(b"".join((publish, length, frame, b"\r\n")))
-            at += 1
-        return at
+            entry.seen = entry.heard = now_ms
+            touched[entry] = None
+            self.pushes += 1
+            left -= 1
+        return 0
 
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
@@ -260,31 +262,31 @@ class Board:
 
     def flushing(self) -> None:
         """Everything written up to now goes to Redis; what went before has arrived."""
-        if self._under_way or self._sent_ledgers:
-            self.flushed()
-        self._under_way, self._touched = self._touched, {}
-        for entry in self._under_way:
-            entry.sent = entry.feed.last_ts if entry.latest is None else entry.latest.row
-            if entry.refillable is not None:
-                entry.sent_mark = entry.refillable.mark()
+        self._arrived.update(self._under_way)
+        reached: dict[Entry, Reached] = {}
+        for entry in self._touched:
+            latest = entry.latest
+            reached[entry] = entry.reached() if latest is None else latest.row
+        self._under_way = reached
+        self._touched.clear()
         if self._ledgers:
+            self._confirm_ledgers()
             self._sent_ledgers = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
 
     def flushed(self) -> None:
         """What was on its way is known to be in Redis."""
-        for entry in self._under_way:
-            entry.written = entry.sent
-            if entry.refillable is not None:
-                entry.mark = entry.sent_mark
+        self._arrived.update(self._under_way)
         self._under_way = {}
-        if self._ledgers:
-            for ledger, count in self._sent_ledgers:
-                ledger.confirm(count)
-            self._sent_ledgers = []
+        self._confirm_ledgers()
+
+    def _confirm_ledgers(self) -> None:
+        for ledger, count in self._sent_ledgers:
+            ledger.confirm(count)
+        self._sent_ledgers = []
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        lost = self._under_way | self._touched
+        lost = {**self._touched, **dict.fromkeys(self._under_way)}
         self._announce(batch, lost, reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
@@ -296,9 +298,10 @@ class Board:
             if self._entries.get(entry.topic.text) is not entry:
                 continue  # it was left meanwhile
             had_none = entry.gap_from < 0
-            self._open_gap(batch, entry, reason, entry.written_ts)
-            if feed := entry.refillable:
-                feed.undo(entry.mark)
+            reached = self._arrived[entry]
+            self._open_gap(batch, entry, reason, ts_of(reached))
+            if entry.refillable is not None and not isinstance(reached, bytes):
+                entry.refillable.undo(reached[1])
             self.on_missing(entry, whole)
             if had_none and entry.gap_from >= 0 and not entry.refilling and _is_rewritten(entry):
                 # The exchange may have nothing new to say for days.

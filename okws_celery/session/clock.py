@@ -17,7 +17,8 @@ class Clock:
         self.ms = 0
         self.read()
 
-    def read(self) -> None:
-        """Look at the clocks."""
-        self.now = time.monotonic()
+    def read(self) -> float:
+        """Look at the clocks; what `now` is."""
         self.ms = time.time_ns() // 1_000_000
+        self.now = now = time.monotonic()
+        return now

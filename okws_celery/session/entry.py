@@ -9,7 +9,10 @@ from okws_celery.feeds.latest import LatestFeed, time_of
 from okws_celery.feeds.route import Feed, Refillable, Translated
 from okws_celery.okx.topics import Topic
 
-__all__ = ["Entry"]
+__all__ = ["Entry", "Reached", "ts_of"]
+
+Reached = bytes | tuple[int, Any]
+"""The last row, of which the time is read when it is needed, or its exchange ms and the feed's mark (Refillable)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,19 +39,11 @@ class Entry:
     """When it was last subscribed, or found stale."""
     renewed: bool = False
     """Subscribed again because of its silence; not a second time before something has come."""
-    written: int | bytes = 0
-    """Exchange ms of the last row that is known to be in Redis, or that row."""
-    sent: int | bytes = 0
-    """The same of the last row that is on its way to Redis."""
     gap_from: int = -1
     """Exchange ms of the last row before the gap that is open; -1: none is."""
     gap_reason: str = ""
     refilling: bool = False
     """REST is asked for what is missing: its answer closes the gap, not the next row."""
-    mark: Any = None
-    """How far the feed's rows are known to be in Redis, if it can be filled from REST."""
-    sent_mark: Any = None
-    """How far they are on their way."""
 
     refillable: Refillable | None = field(init=False)
     """The feed, if what it missed can be put in before what came since."""
@@ -59,9 +54,14 @@ class Entry:
     def __post_init__(self) -> None:
         self.latest = self.feed if isinstance(self.feed, LatestFeed) else None
         self.refillable = self.feed if isinstance(self.feed, Refillable) else None
-        self.mark = self.refillable.mark() if self.refillable else None
 
-    @property
-    def written_ts(self) -> int:
-        """Exchange ms of the last row that is known to be in Redis; 0 if none is."""
-        return self.written if isinstance(self.written, int) else time_of(self.written)
+    def reached(self) -> Reached:
+        """How far its rows reach."""
+        if self.latest is not None:
+            return self.latest.row
+        return self.feed.last_ts, self.refillable.mark() if self.refillable is not None else None
+
+
+def ts_of(reached: Reached) -> int:
+    """Exchange ms of the last row; 0 if there was none."""
+    return time_of(reached) if isinstance(reached, bytes) else reached[0]

@@ -38,12 +38,12 @@ from okws_celery.session.waiters import Waiters
 from okws_celery.store.batch import Batch
 from okws_celery.store.registry import Command
 
-__all__ = ["NEEDS_LOGIN", "READS", "Exchange", "Owner"]
+__all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _WILL_CLOSE = 64008
 _KINDS_COUNTED = 100
-READS = 8
+_READS = 8
 """Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
@@ -379,7 +379,7 @@ class Exchange:
                 stream.writable()
                 self.stirred = True
             if stream is not None and mask & READ:
-                for _ in range(READS):
+                for _ in range(_READS):
                     frames = stream.read(self._clock.now)
                     if frames:
                         self.take(link, frames)
@@ -391,13 +391,15 @@ class Exchange:
 
     # -- messages
 
-    def take(self, link: Link, frames: list[bytes], at: int = 0) -> None:
-        """The messages of one read, in their order, from one on."""
+    def take(self, link: Link, frames: list[bytes], left: int = -1) -> None:
+        """The messages of one read, in their order; with `left` only so many, the last ones."""
         board, count = self._board, len(frames)
+        at = count - left if left >= 0 else 0
         while at < count:
             try:
                 if link.state is LinkState.UP and not self._parked.texts:
-                    at = board.take(self._batch, frames, at, self._clock.ms, link.serial)
+                    rest = frames[at:] if at else frames
+                    at = count - board.take(self._batch, rest, self._clock.ms, link.serial)
                     if at == count:
                         break
                 at += 1

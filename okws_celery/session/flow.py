@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
-from okws_celery.session.exchange import READS, Exchange
+from okws_celery.session.exchange import Exchange
 from okws_celery.session.poller import READ, Poller
 from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import Batch
@@ -38,35 +38,33 @@ class Flow:
         """
         wait, watches = self._poller.wait, self._poller.watches
         clock, exchange, board, batch, fence = self._clock, self._exchange, self._board, self._batch, self._fence
+        if clock.now >= until:
+            return wait(0)
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
-            pause_s = until - clock.now
-            ready = wait(pause_s * 1000 if pause_s > 0 else 0)
-            clock.read()
-            if len(ready) != 1 or clock.now >= until:
+            ready = wait((until - clock.now) * 1000)
+            now = clock.read()
+            if len(ready) != 1 or now >= until:
                 return ready
             descriptor, events = ready[0]
             _, _, _, link, stream = watches[descriptor]
             if link is None or stream is None or events != READ:
                 return ready
             try:
-                for _ in range(READS):
-                    frames = stream.read(clock.now)
-                    at = board.take(batch, frames, 0, clock.ms, stream.serial)
-                    if at < len(frames) or board.stirred:
-                        exchange.take(link, frames, at)
-                    if not stream.unread or link.stream is not stream:
-                        break
-                else:
-                    exchange.unread = True
+                frames = stream.read(now)
+                left = board.take(batch, frames, clock.ms, stream.serial)
+                if left or board.stirred:
+                    exchange.take(link, frames, left)
             except LinkLost as problem:
                 exchange.lost(link, str(problem))
+            if stream.unread:
+                exchange.unread = True
             if exchange.stirred or exchange.unread:
                 return []
             if batch.publishes or batch.writes or batch.marked:
                 if not fence.collect():
                     return []
                 board.flushing()
-                fence.send(batch, clock.now)
+                fence.send(batch, now)
                 if not fence.patient or fence.blocked:
                     return []

@@ -26,7 +26,7 @@ class Watch(NamedTuple):
     link: Link | None = None
     """Whose it is, if it is a link's: then what comes is a reason to do something else only if its handler says so."""
     stream: Stream | None = None
-    """The link's, if it is up."""
+    """The link's connection, if it is up."""
 
 
 class Poller:

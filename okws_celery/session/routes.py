@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.okx.messages import Push
+from okws_celery.feeds.route import Feed
 from okws_celery.okx.topics import Arg
 from okws_celery.session.entry import Entry
-from okws_celery.store.batch import Batch, publish_to
+from okws_celery.store.batch import publish_to
 
-__all__ = ["Routes", "Served"]
+__all__ = ["Alone", "Routes", "Served"]
 
 _MAX_SPELLINGS = 50_000
 
@@ -21,24 +21,31 @@ class Served(NamedTuple):
     """A topic that a subscription serves."""
 
     entry: Entry
-    write: Callable[[Batch, Push], str]
-    """Of its feed."""
-    publish: bytes
-    """The stem of what publishes its pushes."""
     pushes: str
     """Pub/sub channel of its pushes."""
     aside: Arg | None
     """The subscription, if it only adds to the topic's data."""
 
 
+class Alone(NamedTuple):
+    """The only topic that a subscription serves."""
+
+    entry: Entry
+    feed: Feed
+    publish: bytes
+    """The stem of what publishes its pushes; b"" if they are not."""
+
+
 class Routes:
     """Several topics may share one subscription of the exchange, and a topic may have several (`Topic.sources`)."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, publishes: bool) -> None:
+        """`base` is `okex/N/`; whether pushes are published."""
         self._base = base
+        self._publishes = publishes
         self._by_arg: dict[Arg, list[Entry]] = {}
         self._known: dict[bytes, tuple[Served, ...]] = {}
-        self.alone: dict[bytes, Served] = {}
+        self.alone: dict[bytes, Alone] = {}
         """Of what was found, the spellings that mean one topic and its own rows."""
 
     def add(self, entry: Entry) -> None:
@@ -80,12 +87,13 @@ class Routes:
         routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
         self._known[spelling] = routed
         if len(routed) == 1 and routed[0].aside is None:
-            self.alone[spelling] = routed[0]
+            entry, channel, _ = routed[0]
+            self.alone[spelling] = Alone(entry, entry.feed, publish_to(channel) if self._publishes else b"")
         return routed
 
     def _served(self, entry: Entry, arg: Arg) -> Served:
         channel = self._base + entry.topic.path.partition(":")[0]
-        return Served(entry, entry.feed.write, publish_to(channel), channel, None if arg == entry.topic.arg else arg)
+        return Served(entry, channel, None if arg == entry.topic.arg else arg)
 
     def _compatible(self, said: dict[str, Any]) -> Iterable[Arg]:
         for arg in self._by_arg:

@@ -70,9 +70,10 @@ class Stream:
 
         LinkLost when there will be no more, after what came before.
         """
-        self.unread = False
-        if self._problem:
-            raise LinkLost(self._problem)
+        if self.unread:
+            self.unread = False
+            if self._problem:
+                raise LinkLost(self._problem)
         try:
             data = self._recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -89,9 +90,11 @@ class Stream:
         self.frames += len(frames)
         if scanner.unusual or PONG in frames:
             frames = self._told_apart(frames)
-        self._problem = self._problem or scanner.refused
+        if scanner.refused:
+            self._problem = self._problem or scanner.refused
         # What waits inside the TLS object no poller sees.
-        self.unread = size == _READ_BYTES or (self._encrypted and self._sock.pending() > 0) or bool(self._problem)
+        if size == _READ_BYTES or self._problem or (self._encrypted and self._sock.pending()):
+            self.unread = True
         return frames
 
     def _told_apart(self, frames: list[bytes]) -> list[bytes]:

@@ -294,7 +294,7 @@ class Fence:
         on_done: Callable[[], None] | None,
         now: float,
     ) -> None:
-        mark = self._mark(number)
+        mark = b"%b:%d" % (self._token, number)
         head = b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark)
         extra = 1
         if now - self._renewed_at >= _RENEW_S:

@@ -31,9 +31,10 @@ class FastClock(Clock):
         self._begin_ms, self._speed = now_ms(), speed
         super().__init__()
 
-    def read(self) -> None:
-        super().read()
+    def read(self) -> float:
+        now = super().read()
         self.ms = int(self._begin_ms + (self.ms - self._begin_ms) * self._speed)
+        return now
 
 
 class Held:
