@@ -92,9 +92,14 @@ class LogFeed:
         self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
         # Entry id of the newest row.
         self._last = (0, 0)
-        # Ids of recent rows; their times, oldest row first; and whether there were rows before them.
+        named = dict(route.topic.v5.arg)
+        # What all rows are about, if the topic says it.
+        self._where = named.get("instId") or named.get("sprdId") or "\0"
+        # Ids of recent rows; the same and their times, oldest row first; and whether there were rows before them.
+        # Kept without a tuple for each: the garbage collector counts those, and looks through everything again and again.
         self._ids: set[object] = set()
-        self._recent: deque[tuple[object, int]] = deque()
+        self._recent: deque[object] = deque()
+        self._times: deque[int] = deque()
         self._forgot = False
         self._held: list[Row] = []
         # Highest number of a trade; 0 if none was seen.
@@ -251,7 +256,7 @@ class LogFeed:
         if not (0 < ts <= _MAX_MS and 0 < seq <= _MAX_SEQ):
             return self._parsed_unusual(row)
         where = inst_id or sprd_id
-        return Row(row, (where, seq, ord_id), seq, seq, ts, where, row)
+        return Row(row, self._id_of(where, seq, ord_id), seq, seq, ts, where, row)
 
     def _parsed_unusual(self, row: bytes) -> Row:
         fields = self._read(row)
@@ -261,8 +266,11 @@ class LogFeed:
         number = seq or text
         where = inst_id or sprd_id
         when = ms(ts) or ms(c_time) or _ts_of_details(row)
+        return Row(row, self._id_of(where, number, ord_id) if number else row, number, seq, when, where, row)
+
+    def _id_of(self, where: str, number: int | str, ord_id: str) -> object:
         # One tradeId stands on both sides of a trade with oneself: the order tells them apart.
-        return Row(row, (where, number, ord_id) if number else row, number, seq, when, where, row)
+        return number if where == self._where and not ord_id else (where, number, ord_id)
 
     def _restored(self, row: bytes) -> Row:
         """A row from what is stored of it; BadPush if it is none of ours."""
@@ -285,7 +293,7 @@ class LogFeed:
 
     def _is_late(self, ts: int) -> bool:
         # The first look is at the oldest row only; it may carry a wrong time, so all are asked before one is dropped.
-        return ts < self._recent[0][1] and ts < min(when for _, when in self._recent)
+        return ts < self._times[0] and ts < min(self._times)
 
     def _append(self, batch: Batch, row: Row) -> None:
         ts, seq = row.ts, row.seq
@@ -313,9 +321,11 @@ class LogFeed:
 
     def _remember(self, row: Row) -> None:
         self._ids.add(row.id)
-        self._recent.append((row.id, row.ts))
+        self._recent.append(row.id)
+        self._times.append(row.ts)
         if len(self._recent) > _REMEMBERED:
-            self._ids.discard(self._recent.popleft()[0])
+            self._ids.discard(self._recent.popleft())
+            self._times.popleft()
             self._forgot = True
 
 

@@ -157,7 +157,8 @@ class V3LogFeed(LogFeed):
     def _restored(self, row: bytes) -> Row:
         inst_id, trade_id, when = _read_trade(row)
         seq = int(trade_id) if trade_id.isdecimal() else 0
-        return Row(row, (inst_id, seq or trade_id, ""), seq or trade_id, seq, ms_of_iso(when), inst_id, row)
+        row_id = self._id_of(inst_id, seq or trade_id, "")
+        return Row(row, row_id, seq or trade_id, seq, ms_of_iso(when), inst_id, row)
 
     def _spelled(self, row: bytes) -> bytes:
         return _remembered(self._memory, row, self._spelling)
