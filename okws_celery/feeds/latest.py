@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.hash_rows import HashRow
+from okws_celery.feeds.hash_rows import Layout, fields_of, hset, layout_of, packed
 from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, ms, pairs
 from okws_celery.okx.messages import Push
@@ -35,9 +35,11 @@ class LatestFeed:
 
     __slots__ = (
         "_first",
-        "_hash",
+        "_hset",
         "_key",
+        "_layout",
         "_mark",
+        "_names",
         "_newest_ts",
         "_own",
         "_plain",
@@ -45,7 +47,6 @@ class LatestFeed:
         "_publish_rows",
         "_read",
         "_rows",
-        "_shown",
         "live",
         "row",
     )
@@ -57,7 +58,6 @@ class LatestFeed:
         self.live = True
         self._publish_rows = route.publish_rows
         self._rows = route.rows
-        self._hash = HashRow(route.key)
         self._key = route.key
         identity = route.topic.v5.channel.identity
         self._read = RowReader(*identity)
@@ -72,8 +72,11 @@ class LatestFeed:
         """The last one, as sent; b"" before the first."""
         # The first row of the latest push.
         self._first = b""
-        # Whether the fields of the hash are known; not after a start.
-        self._shown = False
+        # The fields of the hash; none is known after a start.
+        self._names: tuple[str, ...] = ()
+        # The same, if the next row that has them can be written in the short way.
+        self._layout: Layout | None = None
+        self._hset = b""
         self._newest_ts = 0
 
     @property
@@ -120,19 +123,28 @@ class LatestFeed:
 
     def render(self, batch: Batch) -> None:
         """Write the hash; fields that the row no longer has go with the same transaction."""
-        if not self.row:
-            return
-        if not self._shown:
+        layout = self._layout
+        if layout is not None:
+            arguments = packed(self._spelled(self.row) if self._spells else self.row, layout)
+            if arguments:
+                batch.writes.append(b"%b%b\r\n" % (self._hset, arguments))
+                return
+        if self.row:
+            self._render_any(batch, self._spelled(self.row))
+
+    def _render_any(self, batch: Batch, row: bytes) -> None:
+        names, command = fields_of(self._key, row)
+        if not self._names:
             batch.write("DEL", self._key)
-        before = self._hash.names
-        self._hash.write(batch, self._spelled(self.row) if self._spells else self.row)
-        if self._shown and before is not self._hash.names and (gone := set(before) - set(self._hash.names)):
+        batch.writes.append(command)
+        if gone := set(self._names) - set(names):
             batch.write("HDEL", self._key, *gone)
-        self._shown = True
+        if self._layout is None or names != self._names:
+            self._names, self._layout, self._hset = names, layout_of(names), hset(self._key, names)
 
     def rewrite(self, batch: Batch) -> None:
         """Write the whole hash once more."""
-        self._shown = False
+        self._names, self._layout = (), None
         batch.mark(self)
 
     def interrupted(self, batch: Batch) -> None:

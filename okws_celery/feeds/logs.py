@@ -68,6 +68,9 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 class LogFeed:
     """Write side. `repeats`, `reordered` and `late` count rows that were not simply appended."""
 
+    _spells = False
+    """Whether rows are stored in another spelling than the exchange's."""
+
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
@@ -88,15 +91,16 @@ class LogFeed:
         self._read = RowReader("instId", "sprdId", "ordId", "ts", "cTime", *identity[:1])
         self._numbered = bool(identity)
         self._usual = _usual_row(identity[0] if identity else "")
-        self._publish_rows, self._rows = route.publish_rows, route.rows
-        self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
-        # Entry id of the newest row.
-        self._last = (0, 0)
         named = dict(route.topic.v5.arg)
         # What all rows are about, if the topic says it.
         self._where = named.get("instId") or named.get("sprdId") or "\0"
+        self._publish_rows, self._rows = route.publish_rows, route.rows
+        self._own = f"{route.rows}{self._where}"
+        self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
+        # Entry id of the newest row.
+        self._last = (0, 0)
         # Ids of recent rows; the same and their times, oldest row first; and whether there were rows before them.
-        # Kept without a tuple for each: the garbage collector counts those, and looks through everything again and again.
+        # Kept without a tuple for each: the garbage collector counts those, and then looks through everything.
         self._ids: set[object] = set()
         self._recent: deque[object] = deque()
         self._times: deque[int] = deque()
@@ -114,6 +118,8 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
+        if len(push.data) == 1 and self.prepared and self._write_usual(batch, bytes(push.data[0])):
+            return ""
         rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
         if self.prepared and not self.holding and not self._held:
@@ -127,6 +133,31 @@ class LogFeed:
             self.prepared, self.holding = True, False
             self._take_held(batch)
         return ""
+
+    def _write_usual(self, batch: Batch, row: bytes) -> bool:
+        """Append a row that follows on the last one and is about what the topic names, as nearly all are."""
+        try:
+            inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
+        except ValueError:
+            return False
+        last = ts, seq
+        usual = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
+        if not usual or inst_id != self._where or ord_id or self.holding or self._held or self._spells:
+            return False
+        self._top, self._last = seq, last
+        self.first_ts, self.last_ts, self.repeated = ts, max(ts, self.last_ts), False
+        self._ids.add(seq)
+        self._recent.append(seq)
+        self._times.append(ts)
+        if len(self._recent) > _REMEMBERED:
+            self._forget()
+        entry_id = b"%d-%d" % last
+        batch.writes.append(
+            b"%b$%d\r\n%b\r\n$4\r\ndata\r\n$%d\r\n%b\r\n" % (self._xadd, len(entry_id), entry_id, len(row), row)
+        )
+        if self._publish_rows:
+            batch.publish(self._own, row)
+        return True
 
     def render(self, batch: Batch) -> None:
         """Write what was held, if the tail is known by now."""
@@ -324,9 +355,12 @@ class LogFeed:
         self._recent.append(row.id)
         self._times.append(row.ts)
         if len(self._recent) > _REMEMBERED:
-            self._ids.discard(self._recent.popleft())
-            self._times.popleft()
-            self._forgot = True
+            self._forget()
+
+    def _forget(self) -> None:
+        self._ids.discard(self._recent.popleft())
+        self._times.popleft()
+        self._forgot = True
 
 
 def read(key: str, n: int | None = None) -> Read:

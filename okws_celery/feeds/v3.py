@@ -138,6 +138,8 @@ class V3CandleFeed(CandleFeed):
 class V3LogFeed(LogFeed):
     """Trades."""
 
+    _spells = True
+
     def __init__(self, route: Route) -> None:
         super().__init__(route)
         self._v3 = _channel(route)

@@ -62,9 +62,9 @@ class Flow:
             if exchange.stirred or exchange.unread:
                 return []
             if batch.publishes or batch.writes or batch.marked:
-                if not fence.collect():
-                    return []
-                board.flushing()
-                fence.send(batch, now)
-                if not fence.patient or fence.blocked:
+                number = fence.sent
+                whole = fence.pass_on(batch, now)
+                if fence.sent != number:
+                    board.flushing()
+                if not whole:
                     return []

@@ -172,24 +172,23 @@ class Fence:
         """Whether the socket did not take all of what was sent."""
         return self.wire is not None and self.wire.wants_write
 
-    def collect(self) -> bool:
-        """Whether the next batch may be sent, as the replies to the one before are there and as usual. WireLost.
+    def pass_on(self, batch: Batch, now: float) -> bool:
+        """Send a batch if the replies to the one before are there and as usual; whether all of it went out. WireLost.
 
-        It does what `Wire.readable` does for a batch that nobody asked anything of, in less.
+        It does what `Wire.readable` and `send` do, for batches that nobody asks anything of, and in less.
         """
-        if self.idle:
-            return True
-        if not self.patient or self.wire is None or not self.wire.read_usual():
-            return False
-        sent = self._kept
-        assert sent is not None
-        self._kept = None
-        self.arrived = sent.number
-        counters = self.counters
-        counters.batches += 1
-        counters.commands += len(sent.commands)
-        self.state, self.idle, self.patient = _READY, True, True
-        return True
+        wire = self.wire
+        if not self.idle:
+            if not self.patient or wire is None or not wire.read_usual():
+                return False
+            kept = self._kept
+            assert kept is not None
+            self.arrived = kept.number
+            self.counters.batches += 1
+            self.counters.commands += len(kept.commands)
+        self.sent += 1
+        self._transmit(self.sent, *batch.seal(), None, now)
+        return self.patient and wire is not None and not wire.wants_write
 
     def release(self, batch: Batch, now: float) -> None:
         """Send the last batch of this session and give the lease up within it."""
