@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ def test_what_cannot_be_recorded(simulator: Simulator, tmp_path: Path) -> None:
 # -- on the command line
 
 
-def command(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    program = [sys.executable, "-m", "okws_celery", "record", *arguments]
+def command(*arguments: str, before: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
+    program = [*before, sys.executable, "-m", "okws_celery", "record", *arguments]
     environment = {**os.environ, **variables}
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -160,6 +161,18 @@ def test_the_command_with_a_profile_that_is_refused(simulator: Simulator, tmp_pa
     said = refused(simulator, tmp_path, "account", "--profile", "main", OKWS_PROFILE_MAIN=json.dumps(profile))
     assert "Wrong passphrase" in said
     assert "not-this-one" not in said
+
+
+def test_the_command_on_a_disk_that_is_full(simulator: Simulator, tmp_path: Path) -> None:
+    """When the file takes no more it ends with status 1 and says so; the lines that are there are whole."""
+    file = tmp_path / "replay.jsonl"
+    small = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh"]  # 8 blocks of 512 bytes
+    with command("books:BTC-USDT", "-o", str(file), "--ws-url", simulator.ws_url, before=small) as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said == f"okws record: file {str(file)!r}: File too large; it has what came before\n"
+    assert [one["dir"] for one in lines(file)] == ["open", "out", "in"]
+    assert file.read_bytes().endswith(b"\n")
 
 
 @pytest.mark.parametrize(
