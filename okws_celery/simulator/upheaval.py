@@ -81,11 +81,12 @@ class Upheaval:
         return 1
 
     def _instrument(self, inst_id: str) -> Instrument:
-        one = self._instruments.get(inst_id)
-        if one is None:
-            known = ", ".join(list(self._instruments)[:20]) or "none"
-            raise BadCommand(f"fault: inst_id {inst_id!r} is no instrument; {known} are accepted")
-        return one
+        market = self._source.market.instruments
+        able = {name: one for name, one in self._instruments.items() if self._venue.first_name(name) in market}
+        if inst_id not in able:
+            known = ", ".join(list(able)[:20]) or "none"
+            raise BadCommand(f"fault: inst_id {inst_id!r} is no instrument of the market; {known} are accepted")
+        return able[inst_id]
 
     def _tell(self, one: Instrument, state: str) -> None:
         for subscription in self._distribution.of_channel("instruments"):
