@@ -306,15 +306,11 @@ class Exchange:
         if self._too_many(connection):
             return
         self.distribution.join(subscription)
-        if self.recording is not None:
-            self._players.start(connection, arg)
-            subscription.flowing = True
-            return
         if self.load is not None:
             self.load.join(subscription)
             subscription.flowing = True
             return
-        opening = self.source.join(self._venue.market_arg(arg))
+        opening = self.source.join(self._venue.market_arg(arg)) if self.recording is None else None
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
             later = asyncio.get_running_loop().call_later(delay_s, self._open_late, subscription)
@@ -334,11 +330,15 @@ class Exchange:
         return connection.closed
 
     def _open_late(self, subscription: Subscription) -> None:
+        self._players.request(subscription.connection)  # what is played begins now, and not when it was asked for
         self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
         arg = subscription.offer.arg
         subscription.flowing = True
+        if self.recording is not None:
+            self._players.start(subscription.connection, arg)
+            return
         if opening is None and self.private.begin(subscription):
             return
         if opening is not None:

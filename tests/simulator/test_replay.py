@@ -144,6 +144,18 @@ def test_at_full_speed_it_waits_for_the_reader(tmp_path: Path) -> None:
         assert len(read_data(talk, 500)) == 500
 
 
+def test_what_is_played_can_be_held_back(small: Path) -> None:
+    """The fault holds the recorded snapshot back, and all after it; other topics go on."""
+    with Simulator(replay=small, pace="max") as sim, Talk(sim.ws_url + "/public") as talk:
+        fault = sim.fault("withhold_snapshot", arg={"channel": "tickers", "instId": "A-B"}, seconds=0.3)
+        begun = time.monotonic()
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"}, {"channel": "tickers", "instId": "C-D"})
+        numbers = [json.loads(text)["data"][0]["n"] for text in read_data(talk, 6)]
+        assert numbers == ["0.0", "2.0", "4.0", "1.0", "3.0", "5.0"]
+        assert time.monotonic() - begun >= 0.3
+        assert fault.hits == 1
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
