@@ -20,6 +20,7 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.distribution import Distribution
+from okws_celery.simulator.expiry import Expiry
 from okws_celery.simulator.frames import raw_deflate_frame
 from okws_celery.simulator.journal import Journal
 from okws_celery.simulator.listing import Listing
@@ -154,11 +155,13 @@ class Exchange:
             self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source, self.floor
         )
         self.trouble = Trouble(self.connections, self.faults, upheaval)
+        self._expiry = Expiry(upheaval, self.source, self.instruments, demo=options.demo)
         self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)
         self._counts = Counts()
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
+        self._expiry.watch()
 
     # -- connections
 
@@ -225,6 +228,7 @@ class Exchange:
     async def stop(self) -> None:
         """End everything at once."""
         self.trouble.stop()
+        self._expiry.stop()
         if self.load is not None:
             self.load.stop()
         for task in self._tasks:

@@ -62,6 +62,11 @@ class Upheaval:
         self._tell(expired, "expired")
         return self._silence(inst_id, frozenset())
 
+    def enlist(self, one: Instrument) -> None:
+        """There is one more instrument."""
+        self._source.market.instruments[one.inst_id] = self._instruments[one.inst_id] = one
+        self._tell(one, "live")
+
     def rename(self, inst_id: str, to: str) -> int:
         """An instrument gets another name: the old one expires, the new one is live (PROTOCOL 4)."""
         one = self._instrument(inst_id)

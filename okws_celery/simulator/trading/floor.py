@@ -133,11 +133,11 @@ class Floor:
 
     def deliver(self, one: Instrument, traders: Iterable[Trader]) -> None:
         """An instrument is no more: its orders are canceled, its positions closed at the mark price without a fee."""
-        price, now_ms = self._market.mark(one), self._now_ms()
         for trader in traders:
             for order in [order for order in trader.live.values() if order.one.code == one.code]:
                 self.cancel(trader, order, "7")
-            trader.deliver(one, price, now_ms)
+            if any(position.one.code == one.code and position.size for position in trader.positions.values()):
+                trader.deliver(one, self._market.mark(one), self._now_ms())
             self.woken(trader)
         if self.delivered is not None:
             self.delivered(one)
