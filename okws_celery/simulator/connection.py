@@ -37,6 +37,8 @@ _MOST_WAITING = 16 * 1024 * 1024
 _STEADY = 256 * 1024
 """Bytes that may wait before a replay at full speed pauses."""
 _GOODBYE_S = 3.0
+_LOOK_S = 1.0
+_TCP_ESTABLISHED = 1
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -151,10 +153,11 @@ class Connection:
             self._loop.call_later(seconds, self._go_on)
 
     def half_open(self) -> None:
-        """Read and send nothing any more, as if the line were dead: no FIN, no answer."""
-        if not self.closed:
+        """Read and send nothing any more, as if the line were dead: no FIN, no answer, until its client goes."""
+        if not self.closed and not self._mute:
             self._mute = True
             self._pause_reading()
+            self._look_for_client()
 
     def trickle(self, pause_s: float | None) -> None:
         """Send one byte at a time from now on; None ends it once what waits has gone out."""
@@ -210,6 +213,18 @@ class Connection:
             del self._drops[:1]
             await asyncio.sleep(self._pause_s or 0.0)
         self._dripping = None
+
+    def _look_for_client(self) -> None:
+        """Who is not read cannot be seen to go, but the kernel knows; where it does not tell, as on macOS, he stays."""
+        if self.closed:
+            return
+        raw = self._transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_INFO") and raw is not None:
+            state = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            if state != _TCP_ESTABLISHED:
+                self.drop("rst")
+                return
+        self._loop.call_later(_LOOK_S, self._look_for_client)
 
     def _pause_reading(self) -> None:
         self._running.clear()

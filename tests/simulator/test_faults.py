@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -233,6 +234,27 @@ def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
             fresh.ask("subscribe", "tickers:BTC-USDT")
             fresh.push("tickers")
         talk.ws.sock.close()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_half_open_connection_is_counted_until_its_client_goes(sim: Simulator, how: str) -> None:
+    """OKX's side of a dead line does not stay for ever: else thirty of them would use up an account's channels."""
+    with Talk(sim.ws_url + "/private") as talk:
+        talk.login()
+        talk.subscribe("account")
+        sim.fault("half_open")
+        with Talk(sim.ws_url + "/private") as other:
+            other.login()
+            other.ask("subscribe", "account")
+            assert other.event("channel-conn-count")["connCount"] == "2"
+        if how == "reset":
+            talk.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        talk.ws.sock.close()
+        eventually(lambda: not sim.connections(), what="both are gone")
+    with Talk(sim.ws_url + "/private") as talk:
+        talk.login()
+        talk.ask("subscribe", "account")
+        assert talk.event("channel-conn-count")["connCount"] == "1"
 
 
 def test_a_trickle_delays_nobody_else(sim: Simulator) -> None:
