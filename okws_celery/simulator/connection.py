@@ -81,7 +81,8 @@ class Connection:
         self._ws = ws
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._held: list[bytes] | None = None
+        self._held: bytearray | None = None
+        """What waits for the end of a stall; None if there is none."""
         self._mute = False
         self._drops = bytearray()
         self._dripping: asyncio.Task[None] | None = None
@@ -106,7 +107,9 @@ class Connection:
             return
         self.last_sent_s = time.monotonic()
         if self._held is not None:
-            self._held.append(framed)
+            self._held += framed
+            if len(self._held) > _MOST_WAITING:
+                self.close(4005)
         elif self._dripping is not None or self._pause_s is not None:
             self._drops += framed
             if self._dripping is None:
@@ -137,7 +140,7 @@ class Connection:
             await asyncio.sleep(0.002)
 
     def _waiting(self) -> int:
-        return self._transport.get_write_buffer_size() + len(self._drops) + sum(map(len, self._held or ()))
+        return self._transport.get_write_buffer_size() + len(self._drops) + len(self._held or b"")
 
     # -- misbehaving
 
@@ -148,7 +151,7 @@ class Connection:
     def stall(self, seconds: float) -> None:
         """Read and send nothing for a while; then everything that waited."""
         if self._held is None and not self.closed:
-            self._held = []
+            self._held = bytearray()
             self._pause_reading()
             self._loop.call_later(seconds, self._go_on)
 
@@ -231,10 +234,10 @@ class Connection:
         self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        held, self._held = self._held or [], None
+        held, self._held = bytes(self._held or b""), None
         if self.closed or self._mute:
             return
         self._running.set()
         self._transport.resume_reading()
         if held:
-            self.send(b"".join(held))
+            self.send(held)

@@ -219,6 +219,17 @@ def test_a_stall_ends_with_all_that_waited(sim: Simulator) -> None:
         merge(talk, 2, book)
 
 
+def test_a_long_stall_holds_no_more_than_a_slow_reader_may() -> None:
+    """What piles up beyond 16 MB ends the connection with 4005, as it does behind a reader that does not read."""
+    with (
+        Simulator(load={"rate": 200_000, "mix": {"tickers": 1}}, limits=False) as sim,
+        Talk(sim.ws_url + "/public") as talk,
+    ):
+        talk.subscribe("tickers:L0001-USDT")
+        sim.fault("stall", seconds=600)
+        assert talk.close_code() == 4005
+
+
 def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
     """Nothing is read or sent, and the connection does not end; a new one on the same path works."""
     with Talk(sim.ws_url + "/public", timeout=0.3) as talk:
