@@ -182,6 +182,7 @@ def test_the_command_on_a_disk_that_is_full(simulator: Simulator, tmp_path: Path
         (["tikers:BTC-USDT"], "did you mean tickers"),
         (["{"], "not JSON"),
         (["tickers:BTC-USDT", "--seconds", "0"], "above 0"),
+        (["tickers:BTC-USDT", "--ca-file", "/no/such.pem"], "CA file '/no/such.pem': No such file"),
     ],
 )
 def test_the_command_says_what_is_wrong(simulator: Simulator, tmp_path: Path, arguments: list[str], said: str) -> None:
