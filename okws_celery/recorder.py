@@ -169,7 +169,7 @@ class Recorder:
                 yield text
                 return
             if said.get("event") == "error":
-                code = int(said.get("code") or 0)
+                code = int(said["code"]) if str(said.get("code")).isdecimal() else 0
                 text = self._credentials.masked(str(said.get("msg", "")))
                 if code in REFUSED_FOR_GOOD:
                     raise Refused(code, text, HINTS.get(code, ""))

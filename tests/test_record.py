@@ -90,6 +90,17 @@ def test_a_lost_connection_is_made_again(simulator: Simulator, tmp_path: Path) -
     assert sum('"action":"snapshot"' in raw for raw in data(file)) == 2
 
 
+def test_rubbish_in_place_of_a_login_ack(tmp_path: Path) -> None:
+    """It connects again and records, whatever stands where OKX's code should."""
+    file = tmp_path / "replay.jsonl"
+    with Simulator(api_keys=[ACCOUNT]) as simulator:
+        fault = simulator.fault("late_ack", op="login", times=1)
+        with recorder(simulator, file, "account", credentials=ACCOUNT) as recording:
+            eventually(lambda: fault.hits, what="a login waits")
+            simulator.send_raw('{"event":"error","code":"sixty","msg":[]}')
+            eventually(lambda: recording.received["account"], what="it flows")
+
+
 def test_what_is_left_out(tmp_path: Path) -> None:
     """No `pong` is written, and of a message that repeats a secret, as an error may, everything but the secret."""
     file = tmp_path / "replay.jsonl"
