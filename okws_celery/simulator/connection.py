@@ -150,14 +150,14 @@ class Connection:
 
     def stall(self, seconds: float) -> None:
         """Read and send nothing for a while; then everything that waited."""
-        if self._held is None and not self.closed:
+        if self._held is None and not self.closed and not self._transport.is_closing():
             self._held = bytearray()
             self._pause_reading()
             self._loop.call_later(seconds, self._go_on)
 
     def half_open(self) -> None:
         """Read and send nothing any more, as if the line were dead: no FIN, no answer, until its client goes."""
-        if not self.closed and not self._mute:
+        if not self.closed and not self._mute and not self._transport.is_closing():
             self._mute = True
             self._pause_reading()
             self._look_for_client()
@@ -183,7 +183,7 @@ class Connection:
         self.closed = True
         self._running.set()
         if how == "rst":
-            raw = self._transport.get_extra_info("socket")
+            raw = self._socket()
             if raw is not None:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
@@ -221,13 +221,20 @@ class Connection:
         """Who is not read cannot be seen to go, but the kernel knows; where it does not tell, as on macOS, he stays."""
         if self.closed:
             return
-        raw = self._transport.get_extra_info("socket")
-        if hasattr(socket, "TCP_INFO") and raw is not None:
-            state = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-            if state != _TCP_ESTABLISHED:
-                self.drop("rst")
-                return
-        self._loop.call_later(_LOOK_S, self._look_for_client)
+        raw, gone = self._socket(), self._transport.is_closing()
+        if raw is not None and hasattr(socket, "TCP_INFO"):
+            gone = gone or raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _TCP_ESTABLISHED
+        if gone:
+            self.drop("rst")
+        else:
+            self._loop.call_later(_LOOK_S, self._look_for_client)
+
+    def _socket(self) -> socket.socket | None:
+        try:
+            found: socket.socket | None = self._transport.get_extra_info("socket")
+        except AttributeError:  # so says a TLS transport of Python 3.11 that is gone
+            found = None
+        return found
 
     def _pause_reading(self) -> None:
         self._running.clear()
@@ -238,6 +245,8 @@ class Connection:
         if self.closed or self._mute:
             return
         self._running.set()
+        if self._transport.is_closing():
+            return  # the client has gone meanwhile
         self._transport.resume_reading()
         if held:
             self.send(held)
