@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             settings.endpoints({**profile, **chosen}),
             credentials(profile),
             proxy=check_proxy(str(proxy)),
-            ca_file=options.ca_file or settings.ca_file,
+            ca_file=_ca_file(options.ca_file or settings.ca_file),
             overwrite=options.force,
             on_end=lambda: os.kill(os.getpid(), signal.SIGTERM),
         ) as recorder,
@@ -74,6 +75,16 @@ def _profile(settings: settings_of.Settings, name: str | None) -> dict[str, Any]
         known = ", ".join(sorted(settings.profiles)) or "none"
         raise BadCommand(f"profile {name!r}: there is none of this name; there are: {known}")
     return dict(found)
+
+
+def _ca_file(path: str) -> str:
+    """The path, if what it names can be trusted: no connection would come about, however often it is tried."""
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as problem:
+            raise BadCommand(f"CA file {path!r}: {problem.strerror}") from None
+    return path
 
 
 def _topic(text: str) -> Topic:

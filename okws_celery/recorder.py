@@ -7,6 +7,7 @@ which shows as another "open". Private data are written as they come.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -22,13 +23,13 @@ from typing import Any, Self
 
 import websocket
 
-from okws_celery.errors import BadCommand, Refused
+from okws_celery.errors import BadCommand, OkwsError, Refused
 from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import HINTS, REFUSED_FOR_GOOD, Credentials, login_request
 from okws_celery.okx.topics import Topic
 from okws_celery.session.connector import open_websocket
 
-__all__ = ["Recorder"]
+__all__ = ["NotWritten", "Recorder"]
 
 PING_AFTER_S = 20.0
 _PONG_WITHIN_S = 10.0
@@ -39,11 +40,16 @@ _NO_NETWORK = (OSError, websocket.WebSocketException)
 _log = logging.getLogger(__name__)
 
 
+class NotWritten(OkwsError):
+    """The file takes no more, as on a disk that is full; what it has are whole lines."""
+
+
 class Recorder:
     """Records topics until it is stopped, one thread for each path that they are on.
 
     BadCommand if the file is there already and `overwrite` is not given, or if a topic needs a login and there are no
-    credentials. `failure` is set, and `on_end` called, when recording cannot go on: OKX refused the login.
+    credentials. `failure` is set, and `on_end` called, when recording cannot go on: OKX refused the login, or the file
+    takes no more.
     """
 
     def __init__(
@@ -60,7 +66,7 @@ class Recorder:
     ) -> None:
         self.received: Counter[str] = Counter()
         """Messages written, by channel; events by their name, with a colon before it."""
-        self.failure: Refused | None = None
+        self.failure: OkwsError | None = None
         self._endpoints = endpoints
         self._credentials = credentials
         self._proxy = proxy
@@ -74,6 +80,8 @@ class Recorder:
             raise BadCommand(f"topic {private[0]!r} needs a login: name a profile that has credentials")
         self._file = _opened(Path(file), overwrite=overwrite, secret=bool(private))
         self._lines = 0
+        self._bytes = 0
+        """Of whole lines."""
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._live: dict[str, websocket.WebSocket] = {}
@@ -114,8 +122,8 @@ class Recorder:
                     failures = 0
                     self._write(path, "in", text)
                     self._count(text)
-            except Refused as refused:
-                self.failure = refused
+            except (Refused, NotWritten) as problem:
+                self.failure = self.failure or problem
                 self._end.set()
                 if self._on_end is not None:
                     self._on_end()
@@ -161,7 +169,7 @@ class Recorder:
                 yield text
                 return
             if said.get("event") == "error":
-                code = int(said.get("code") or 0)
+                code = int(said["code"]) if str(said.get("code")).isdecimal() else 0
                 text = self._credentials.masked(str(said.get("msg", "")))
                 if code in REFUSED_FOR_GOOD:
                     raise Refused(code, text, HINTS.get(code, ""))
@@ -180,8 +188,18 @@ class Recorder:
             line: dict[str, Any] = {"recv": recv, "dir": direction, "line": self._lines, "path": path}
             if raw is not None:
                 line["raw"] = raw
-            self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
-            self._file.flush()
+            self._append((json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n").encode())
+
+    def _append(self, line: bytes) -> None:
+        done = 0
+        try:
+            while done < len(line):
+                done += self._file.write(line[done:]) or 0
+        except OSError as problem:
+            with suppress(OSError):
+                self._file.truncate(self._bytes)
+            raise NotWritten(f"file {str(self._file.name)!r}: {problem.strerror}; it has what came before") from None
+        self._bytes += done
 
     def _count(self, text: str) -> None:
         said = _parsed(text)
@@ -213,10 +231,10 @@ def _parsed(text: str) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _opened(file: Path, *, overwrite: bool, secret: bool) -> Any:
+def _opened(file: Path, *, overwrite: bool, secret: bool) -> io.FileIO:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
     try:
-        return os.fdopen(os.open(file, flags, 0o600 if secret else 0o666), "w", encoding="utf-8", newline="\n")
+        return io.FileIO(file, "w", opener=lambda path, _: os.open(path, flags, 0o600 if secret else 0o666))
     except FileExistsError:
         raise BadCommand(f"file {str(file)!r} is there already; --force writes over it") from None
     except OSError as problem:

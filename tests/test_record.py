@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ def test_a_lost_connection_is_made_again(simulator: Simulator, tmp_path: Path) -
     assert sum('"action":"snapshot"' in raw for raw in data(file)) == 2
 
 
+def test_rubbish_in_place_of_a_login_ack(tmp_path: Path) -> None:
+    """It connects again and records, whatever stands where OKX's code should."""
+    file = tmp_path / "replay.jsonl"
+    with Simulator(api_keys=[ACCOUNT]) as simulator:
+        fault = simulator.fault("late_ack", op="login", times=1)
+        with recorder(simulator, file, "account", credentials=ACCOUNT) as recording:
+            eventually(lambda: fault.hits, what="a login waits")
+            simulator.send_raw('{"event":"error","code":"sixty","msg":[]}')
+            eventually(lambda: recording.received["account"], what="it flows")
+
+
 def test_what_is_left_out(tmp_path: Path) -> None:
     """No `pong` is written, and of a message that repeats a secret, as an error may, everything but the secret."""
     file = tmp_path / "replay.jsonl"
@@ -133,8 +145,8 @@ def test_what_cannot_be_recorded(simulator: Simulator, tmp_path: Path) -> None:
 # -- on the command line
 
 
-def command(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    program = [sys.executable, "-m", "okws_celery", "record", *arguments]
+def command(*arguments: str, before: Sequence[str] = (), **variables: str) -> subprocess.Popen[str]:
+    program = [*before, sys.executable, "-m", "okws_celery", "record", *arguments]
     environment = {**os.environ, **variables}
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -162,6 +174,18 @@ def test_the_command_with_a_profile_that_is_refused(simulator: Simulator, tmp_pa
     assert "not-this-one" not in said
 
 
+def test_the_command_on_a_disk_that_is_full(simulator: Simulator, tmp_path: Path) -> None:
+    """When the file takes no more it ends with status 1 and says so; the lines that are there are whole."""
+    file = tmp_path / "replay.jsonl"
+    small = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh"]  # 8 blocks of 512 bytes
+    with command("books:BTC-USDT", "-o", str(file), "--ws-url", simulator.ws_url, before=small) as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said == f"okws record: file {str(file)!r}: File too large; it has what came before\n"
+    assert [one["dir"] for one in lines(file)] == ["open", "out", "in"]
+    assert file.read_bytes().endswith(b"\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -169,6 +193,7 @@ def test_the_command_with_a_profile_that_is_refused(simulator: Simulator, tmp_pa
         (["tikers:BTC-USDT"], "did you mean tickers"),
         (["{"], "not JSON"),
         (["tickers:BTC-USDT", "--seconds", "0"], "above 0"),
+        (["tickers:BTC-USDT", "--ca-file", "/no/such.pem"], "CA file '/no/such.pem': No such file"),
     ],
 )
 def test_the_command_says_what_is_wrong(simulator: Simulator, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -106,7 +106,9 @@ _BARS: list[tuple[str, str, str, Callable[[Arg, Any], Stream]]] = [
 ]
 # fmt: on
 
+_NOT_FOR = {"candle1s": {"OPTION"}}
+
 CHANNELS: dict[str, Line] = {
-    name: Line(of, frozenset(types.split()), make)
+    name: Line(of, frozenset(types.split()) - _NOT_FOR.get(name, set()), make)
     for name, of, types, make in [*_ROWS, *((row[0] + bar, *row[1:]) for row in _BARS for bar in BARS)]
 }

@@ -37,6 +37,8 @@ _MOST_WAITING = 16 * 1024 * 1024
 _STEADY = 256 * 1024
 """Bytes that may wait before a replay at full speed pauses."""
 _GOODBYE_S = 3.0
+_LOOK_S = 1.0
+_TCP_ESTABLISHED = 1
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -79,7 +81,8 @@ class Connection:
         self._ws = ws
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._held: list[bytes] | None = None
+        self._held: bytearray | None = None
+        """What waits for the end of a stall; None if there is none."""
         self._mute = False
         self._drops = bytearray()
         self._dripping: asyncio.Task[None] | None = None
@@ -104,7 +107,9 @@ class Connection:
             return
         self.last_sent_s = time.monotonic()
         if self._held is not None:
-            self._held.append(framed)
+            self._held += framed
+            if len(self._held) > _MOST_WAITING:
+                self.close(4005)
         elif self._dripping is not None or self._pause_s is not None:
             self._drops += framed
             if self._dripping is None:
@@ -135,7 +140,7 @@ class Connection:
             await asyncio.sleep(0.002)
 
     def _waiting(self) -> int:
-        return self._transport.get_write_buffer_size() + len(self._drops) + sum(map(len, self._held or ()))
+        return self._transport.get_write_buffer_size() + len(self._drops) + len(self._held or b"")
 
     # -- misbehaving
 
@@ -145,16 +150,17 @@ class Connection:
 
     def stall(self, seconds: float) -> None:
         """Read and send nothing for a while; then everything that waited."""
-        if self._held is None and not self.closed:
-            self._held = []
+        if self._held is None and not self.closed and not self._transport.is_closing():
+            self._held = bytearray()
             self._pause_reading()
             self._loop.call_later(seconds, self._go_on)
 
     def half_open(self) -> None:
-        """Read and send nothing any more, as if the line were dead: no FIN, no answer."""
-        if not self.closed:
+        """Read and send nothing any more, as if the line were dead: no FIN, no answer, until its client goes."""
+        if not self.closed and not self._mute and not self._transport.is_closing():
             self._mute = True
             self._pause_reading()
+            self._look_for_client()
 
     def trickle(self, pause_s: float | None) -> None:
         """Send one byte at a time from now on; None ends it once what waits has gone out."""
@@ -177,7 +183,7 @@ class Connection:
         self.closed = True
         self._running.set()
         if how == "rst":
-            raw = self._transport.get_extra_info("socket")
+            raw = self._socket()
             if raw is not None:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
@@ -211,15 +217,36 @@ class Connection:
             await asyncio.sleep(self._pause_s or 0.0)
         self._dripping = None
 
+    def _look_for_client(self) -> None:
+        """Who is not read cannot be seen to go, but the kernel knows; where it does not tell, as on macOS, he stays."""
+        if self.closed:
+            return
+        raw, gone = self._socket(), self._transport.is_closing()
+        if raw is not None and hasattr(socket, "TCP_INFO"):
+            gone = gone or raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _TCP_ESTABLISHED
+        if gone:
+            self.drop("rst")
+        else:
+            self._loop.call_later(_LOOK_S, self._look_for_client)
+
+    def _socket(self) -> socket.socket | None:
+        try:
+            found: socket.socket | None = self._transport.get_extra_info("socket")
+        except AttributeError:  # so says a TLS transport of Python 3.11 that is gone
+            found = None
+        return found
+
     def _pause_reading(self) -> None:
         self._running.clear()
         self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        held, self._held = self._held or [], None
+        held, self._held = bytes(self._held or b""), None
         if self.closed or self._mute:
             return
         self._running.set()
+        if self._transport.is_closing():
+            return  # the client has gone meanwhile
         self._transport.resume_reading()
         if held:
-            self.send(b"".join(held))
+            self.send(held)

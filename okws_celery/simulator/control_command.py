@@ -96,7 +96,12 @@ def _parameters(pairs: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
 
 def _call(given: argparse.Namespace, path: str, body: object) -> Any:
     url = given.at.rstrip("/") + path
-    context = ssl.create_default_context(cafile=given.ca_file) if given.ca_file else None
+    context = None
+    if given.ca_file:
+        try:
+            context = ssl.create_default_context(cafile=given.ca_file)
+        except OSError as problem:
+            raise BadCommand(f"--ca-file {given.ca_file!r}: {problem.strerror}") from None
     data = None if body is None else json.dumps(body).encode()
     try:
         with urllib.request.urlopen(urllib.request.Request(url, data), timeout=_TIMEOUT_S, context=context) as answer:

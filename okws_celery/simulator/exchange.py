@@ -20,6 +20,7 @@ from okws_celery.okx.topics import Arg
 from okws_celery.simulator.accounts import DEFAULT_KEY, DEMO_KEY, Accounts, AccountSetup
 from okws_celery.simulator.connection import Connection, Subscription
 from okws_celery.simulator.distribution import Distribution
+from okws_celery.simulator.expiry import Expiry
 from okws_celery.simulator.frames import raw_deflate_frame
 from okws_celery.simulator.journal import Journal
 from okws_celery.simulator.listing import Listing
@@ -154,11 +155,13 @@ class Exchange:
             self.connections, self.accounts, self._venue, self.distribution, self.instruments, self.source, self.floor
         )
         self.trouble = Trouble(self.connections, self.faults, upheaval)
+        self._expiry = Expiry(upheaval, self.source, self.instruments, demo=options.demo)
         self._players = Players(self.recording, options.pace, self.distribution.send_recorded, loop=options.loop)
         self._counts = Counts()
         self._handshakes: dict[str, deque[float]] = {}
         self._awake = asyncio.Event()
         self._tasks = [asyncio.create_task(self._run_market())]
+        self._expiry.watch()
 
     # -- connections
 
@@ -225,6 +228,7 @@ class Exchange:
     async def stop(self) -> None:
         """End everything at once."""
         self.trouble.stop()
+        self._expiry.stop()
         if self.load is not None:
             self.load.stop()
         for task in self._tasks:
@@ -306,15 +310,11 @@ class Exchange:
         if self._too_many(connection):
             return
         self.distribution.join(subscription)
-        if self.recording is not None:
-            self._players.start(connection, arg)
-            subscription.flowing = True
-            return
         if self.load is not None:
             self.load.join(subscription)
             subscription.flowing = True
             return
-        opening = self.source.join(self._venue.market_arg(arg))
+        opening = self.source.join(self._venue.market_arg(arg)) if self.recording is None else None
         delay_s = self.faults.opening_delay_s(connection.path, connection.conn_id, arg)
         if delay_s:
             later = asyncio.get_running_loop().call_later(delay_s, self._open_late, subscription)
@@ -334,11 +334,15 @@ class Exchange:
         return connection.closed
 
     def _open_late(self, subscription: Subscription) -> None:
+        self._players.request(subscription.connection)  # what is played begins now, and not when it was asked for
         self._begin(subscription, self.source.opening(self._venue.market_arg(subscription.offer.arg)))
 
     def _begin(self, subscription: Subscription, opening: str | None) -> None:
         arg = subscription.offer.arg
         subscription.flowing = True
+        if self.recording is not None:
+            self._players.start(subscription.connection, arg)
+            return
         if opening is None and self.private.begin(subscription):
             return
         if opening is not None:

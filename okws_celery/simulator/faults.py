@@ -168,11 +168,14 @@ def arg_of(given: object) -> Arg:
 
 
 def _check(name: str, options: Mapping[str, Any]) -> None:
+    for key, default in FAULTS[name].items():
+        if isinstance(default, str) and not isinstance(options.get(key, ""), str):
+            raise BadCommand(f"fault {name!r}: {key} {options[key]!r}; a text is accepted")
     for key in _NUMBERS:
         value, default = options.get(key), FAULTS[name].get(key)
         if value == default:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
             raise BadCommand(f"fault {name!r}: {key} {value!r}; a number from 0 is accepted")
     for (of, key), (least, most) in _RANGES.items():
         if of in ("", name) and key in options and not least <= options[key] <= most:

@@ -293,7 +293,7 @@ class Market:
         self.indexes = indexes(now_ms)
         """By id, which an instrument may have, too."""
         self.expired: set[str] = set()
-        """Ids of instruments that were delivered before their time."""
+        """Ids of instruments that were delivered."""
         self.engines: dict[str, Engine] = {}
         self.index_engines: dict[str, IndexEngine] = {}
 

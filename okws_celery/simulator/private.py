@@ -141,7 +141,7 @@ def _at_once(
     arg: Arg, account: Account, told: Told, currencies: Mapping[str, None], now_ms: int
 ) -> Iterable[str | None]:
     if dict(arg)["channel"] == "balance_and_position" and (told.trades or told.delivered):
-        event = "filled" if told.trades else "delivery"
+        event = "filled" if told.trades else "delivered"
         yield moved_news(arg, account, currencies, told.positions, told.trades, now_ms, event)
     for said in told.rows:
         yield row_news(arg, account, said)

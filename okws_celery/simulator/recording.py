@@ -41,8 +41,10 @@ class Recording:
         self.frames: dict[Arg, list[Frame]] = {}
         self.span_s = 0.0
         """From the first frame of data to the last."""
-        topics: set[str] = set()
+        topics: dict[str, None] = {}
+        self._acked: dict[Arg, None] = {}
         began: float | None = None
+        latest = 0.0
         for index, line in enumerate(_lines(path), start=1):
             if not line.strip():
                 continue
@@ -53,21 +55,36 @@ class Recording:
                 text, received_s = entry["raw"], float(entry["recv"])
             except (ValueError, KeyError, TypeError):
                 raise BadCommand(f"replay {str(path)!r}, line {index}: not a line of a recording") from None
-            arg = _recorded_arg(text, topics)
+            arg = _recorded_arg(text, topics, self._acked)
             if arg is None:
                 continue
             began = received_s if began is None else began
-            self.span_s = max(self.span_s, received_s - began)
-            self.frames.setdefault(arg, []).append(Frame(index, received_s - began, text))
+            latest = max(latest, received_s)  # frames stay in their order, though the recorder's clock was set back
+            self.span_s = latest - began
+            self.frames.setdefault(arg, []).append(Frame(index, latest - began, text))
         if not self.frames:
             raise BadCommand(f"replay {str(path)!r}: no frame of data is in it")
+        for topic in topics:
+            self.frames.setdefault(v3_arg(topic), [])
+        for arg in self._acked:
+            if not self._part_of(arg):
+                self.frames.setdefault(arg, [])
 
     def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
-        """Whatever was recorded can be had on every path and without login; the rest is 60018."""
+        """Whatever was recorded can be had on every path and without login, in silence if it was silent.
+
+        The rest is 60018.
+        """
         arg = _arg(said)
+        if arg in self._acked and arg not in self.frames:
+            arg = self._part_of(arg)
         if arg not in self.frames or "/" in str(said.get("channel", "")):
             return Refusal(60018, TEXTS[60018].format(arg=named(said)))
         return Offer(arg, str(said.get("channel", "")), str(said.get("instId", "")))
+
+    def _part_of(self, acked: Arg) -> Arg:
+        """Under which argument the pushes of one came, if keys of the request were left out (PROTOCOL 4); or ()."""
+        return next((arg for arg in self.frames if arg not in self._acked and set(arg) < set(acked)), ())
 
     def has_v3(self, topic: str) -> bool:
         """Whether a topic of the v3 API was recorded."""
@@ -87,8 +104,8 @@ def _lines(path: str | Path) -> list[str]:
         raise BadCommand(f"replay {str(path)!r}: {reason}") from None
 
 
-def _recorded_arg(text: str, topics: set[str]) -> Arg | None:
-    """The argument of a push; None for what is none. `topics` collects the v3 topics that were acked."""
+def _recorded_arg(text: str, topics: dict[str, None], acked: dict[Arg, None]) -> Arg | None:
+    """The argument of a push; None for what is none. `topics` and `acked` collect what was acked, of v3 and of v5."""
     try:
         said = json.loads(text)
     except ValueError:
@@ -96,7 +113,9 @@ def _recorded_arg(text: str, topics: set[str]) -> Arg | None:
     if not isinstance(said, dict):
         return None
     if said.get("event") == "subscribe" and isinstance(said.get("channel"), str):
-        topics.add(said["channel"])
+        topics[said["channel"]] = None
+    elif said.get("event") == "subscribe" and isinstance(said.get("arg"), dict):
+        acked[_arg(said["arg"])] = None
     if "event" in said:
         return None
     if isinstance(said.get("table"), str):
@@ -104,7 +123,7 @@ def _recorded_arg(text: str, topics: set[str]) -> Arg | None:
     return _arg(said["arg"]) if isinstance(said.get("arg"), dict) else None
 
 
-def _v3_topic(said: Mapping[str, Any], topics: set[str]) -> str:
+def _v3_topic(said: Mapping[str, Any], topics: Mapping[str, None]) -> str:
     """The v3 topic of a push: its table, and what its first row is about; what was acked decides in a doubt."""
     table: str = said["table"]
     rows = said.get("data")

@@ -16,5 +16,10 @@ __all__ = ["routes"]
 def routes(exchange: Exchange) -> list[web.RouteDef]:
     """The routes of these calls."""
     source, known = exchange.source, exchange.instruments
-    calls = [*public_calls(source, known, exchange.wall_s), *market_calls(source, known), *block_calls(source, known)]
+    moving = known if exchange.load is None else {}  # what is sent under load has terms, and no market behind it
+    calls = [
+        *public_calls(source, known, moving, exchange.wall_s),
+        *market_calls(source, moving),
+        *block_calls(source, moving),
+    ]
     return public_routes(calls, Limiter() if exchange.options.limits else None)

@@ -64,7 +64,7 @@ class _Market:
 
     def history_candles(self, query: Query) -> list[Any]:
         engine = self._engine(query)
-        if query.get("bar") == "1s":
+        if query.get("bar") == "1s" and not engine.one.opt_type:
             before_ms, after_ms, limit = _page(query, 300)
             found = second_candles(engine, before_ms, after_ms, limit)
             return [candle.row(engine.one, confirmed=True) for candle in found]

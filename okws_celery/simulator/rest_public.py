@@ -24,12 +24,18 @@ _SETTLING_MS = 3_600_000
 Query = Mapping[str, str]
 
 
-def public_calls(source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> list[Call]:
+def public_calls(
+    source: MarketSource,
+    known: Mapping[str, Instrument],
+    moving: Mapping[str, Instrument],
+    wall_s: Callable[[], float],
+) -> list[Call]:
     """The calls of `/api/v5/public` and `/api/v5/system`; `known` are the instruments that there are.
 
-    `wall_s` is the clock by which logins and signatures are judged, Unix s, which does not run faster with the market.
+    Of those that are not `moving` the market says nothing. `wall_s` is the clock by which logins and signatures are
+    judged, Unix s, which does not run faster with the market.
     """
-    public = _Public(source, known, wall_s)
+    public = _Public(source, known, moving, wall_s)
     base = "/api/v5/public/"
     # fmt: off
     return [
@@ -50,9 +56,16 @@ def public_calls(source: MarketSource, known: Mapping[str, Instrument], wall_s: 
 
 
 class _Public:
-    def __init__(self, source: MarketSource, known: Mapping[str, Instrument], wall_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        source: MarketSource,
+        known: Mapping[str, Instrument],
+        moving: Mapping[str, Instrument],
+        wall_s: Callable[[], float],
+    ) -> None:
         self._source = source
         self._known = known
+        self._moving = moving
         self._wall_s = wall_s
 
     def time(self, _: Query) -> list[Any]:
@@ -178,7 +191,7 @@ class _Public:
         return found
 
     def _values(self, some: Iterable[Instrument], row: Callable[[Any], dict[str, object]]) -> list[Any]:
-        engines = [self._source.engine(one.inst_id) for one in some]
+        engines = [self._source.engine(one.inst_id) for one in some if one.inst_id in self._moving]
         return [{**row(engine), "ts": str(engine.at_ms)} for engine in engines]
 
 

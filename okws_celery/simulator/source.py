@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 from okws_celery.okx.topics import Arg
@@ -68,6 +69,8 @@ class MarketSource:
         self.market = Market(seed, clock.now_ms(), demo=demo)
         self.checksums = checksums
         self.pulse = Pulse(self.market, clock.now_ms())
+        self._moment_ms = 0
+        """The moment at which the market is held; 0: it is not."""
         self._streams: dict[Arg, list[Stream]] = {}
         self._by_engine: dict[int, list[Stream]] = {}
 
@@ -79,15 +82,24 @@ class MarketSource:
         prompt = any(stream.name in _PROMPT for streams in self._by_engine.values() for stream in streams)
         return max(0.002, STEP_MS * (1 if prompt else _SLOW_STEPS) / 1000 / self.clock.speed)
 
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Hold the market for the length of a block: whatever is asked for in it is of the moment of its beginning."""
+        before, self._moment_ms = self._moment_ms, self._now_ms()
+        try:
+            yield
+        finally:
+            self._moment_ms = before
+
     def engine(self, inst_id: str) -> Engine:
         """The engine of an instrument or a spread, at the present moment. KeyError if there is none."""
-        engine = self.market.engine(inst_id, self.clock.now_ms())
+        engine = self.market.engine(inst_id, self._now_ms())
         self._wake(engine)
         return engine
 
     def index_engine(self, inst_id: str) -> IndexEngine:
         """The engine of an index, at the present moment. KeyError if there is none."""
-        engine = self.market.index_engine(inst_id, self.clock.now_ms())
+        engine = self.market.index_engine(inst_id, self._now_ms())
         self._wake(engine)
         return engine
 
@@ -186,7 +198,10 @@ class MarketSource:
 
     def _wake(self, engine: Moving) -> None:
         if id(engine) not in self._by_engine:
-            engine.catch_up(self.clock.now_ms())
+            engine.catch_up(self._now_ms())
+
+    def _now_ms(self) -> int:
+        return self._moment_ms or self.clock.now_ms()
 
     def price_in_usd(self, ccy: str) -> Decimal:
         """What a currency is worth."""

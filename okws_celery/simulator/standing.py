@@ -20,8 +20,8 @@ class StandingFaults:
         self.standing: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let a fault stand."""
-        self.standing.append(fault)
+        """Let a fault stand; those that have struck as often as they should make room, once all they held is sent."""
+        self.standing = [one for one in self.standing if not one.spent or one.held] + [fault]
 
     def clear(self) -> None:
         """End all of them."""

@@ -62,6 +62,11 @@ class Upheaval:
         self._tell(expired, "expired")
         return self._silence(inst_id, frozenset())
 
+    def enlist(self, one: Instrument) -> None:
+        """There is one more instrument."""
+        self._source.market.instruments[one.inst_id] = self._instruments[one.inst_id] = one
+        self._tell(one, "live")
+
     def rename(self, inst_id: str, to: str) -> int:
         """An instrument gets another name: the old one expires, the new one is live (PROTOCOL 4)."""
         one = self._instrument(inst_id)
@@ -81,11 +86,12 @@ class Upheaval:
         return 1
 
     def _instrument(self, inst_id: str) -> Instrument:
-        one = self._instruments.get(inst_id)
-        if one is None:
-            known = ", ".join(list(self._instruments)[:20]) or "none"
-            raise BadCommand(f"fault: inst_id {inst_id!r} is no instrument; {known} are accepted")
-        return one
+        market = self._source.market.instruments
+        able = {name: one for name, one in self._instruments.items() if self._venue.first_name(name) in market}
+        if inst_id not in able:
+            known = ", ".join(list(able)[:20]) or "none"
+            raise BadCommand(f"fault: inst_id {inst_id!r} is no instrument of the market; {known} are accepted")
+        return able[inst_id]
 
     def _tell(self, one: Instrument, state: str) -> None:
         for subscription in self._distribution.of_channel("instruments"):

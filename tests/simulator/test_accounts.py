@@ -429,7 +429,7 @@ def test_an_instrument_that_expires_ends_orders_and_positions(sim: Simulator) ->
         sim.fault("deliver", inst_id="SOL-USDT-SWAP")
         assert desk.row("orders", ordId=waiting, state="canceled")["cancelSource"] == "7"
         desk.row("positions", instId="SOL-USDT-SWAP", pos="0")
-        assert desk.row("balance_and_position", eventType="delivery")["posData"][0]["pos"] == "0"
+        assert desk.row("balance_and_position", eventType="delivered")["posData"][0]["pos"] == "0"
         assert details(sim.account()["balance"])["USDT"]["frozenBal"] == "0"
         with pytest.raises(BadCommand, match="51001"):
             sim.place(instId="SOL-USDT-SWAP", sz="1")

@@ -90,6 +90,7 @@ def test_over_tls(certificate: Certificate) -> None:
         (["fault", "drop", "how=axe"], "fin, rst are accepted", 2),
         (["load", "burst=5"], "not in load mode", 2),
         (["load", "mix=tickers"], "channel=share", 2),
+        (["state", "--ca-file", "/no/such.pem"], "--ca-file '/no/such.pem': No such file", 2),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -107,6 +108,15 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str], free_port: object) -> 
     assert callable(free_port)
     assert okws("state", "--at", f"http://127.0.0.1:{free_port()}") == 1
     assert "no simulator answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_from_the_shell(sim: Simulator, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Each is taken with what it needs, and what it met is said."""
+    needs = {"inst_id": "XAUT-USDT", "to": "GOLD-USDT"}
+    given = [f"{key}={value}" for key, value in needs.items() if key in FAULTS[name]]
+    assert okws("fault", name, *given, "--at", sim.rest_url) == 0
+    assert "met" in json.loads(capsys.readouterr().out)
 
 
 def test_the_list_of_faults(capsys: pytest.CaptureFixture[str]) -> None:

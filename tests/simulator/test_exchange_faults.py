@@ -202,6 +202,9 @@ def test_the_door_is_shut_for_a_while(sim: Simulator) -> None:
         ("close", {"code": 70000}, "1000 to 4999"),
         ("close", {"text": "x" * 124}, "123 bytes"),
         ("rest", {"status": 9999}, "200 to 599"),
+        ("stall", {"seconds": float("nan")}, "a number from 0"),
+        ("send", {"text": 7}, "a text is accepted"),
+        ("deliver", {"inst_id": ["BTC-USDT"]}, "a text is accepted"),
     ],
 )
 def test_what_no_frame_can_hold(sim: Simulator, name: str, parameters: dict[str, Any], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from waiting import eventually
 
 from okws_celery.errors import BadCommand
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.certificate import Certificate
 
 
 def merge(talk: Talk, count: int, book: MergedBook | None = None) -> MergedBook:
@@ -218,6 +220,28 @@ def test_a_stall_ends_with_all_that_waited(sim: Simulator) -> None:
         merge(talk, 2, book)
 
 
+def test_a_long_stall_holds_no_more_than_a_slow_reader_may() -> None:
+    """What piles up beyond 16 MB ends the connection with 4005, as it does behind a reader that does not read."""
+    with (
+        Simulator(load={"rate": 200_000, "mix": {"tickers": 1}}, limits=False) as sim,
+        Talk(sim.ws_url + "/public") as talk,
+    ):
+        talk.subscribe("tickers:L0001-USDT")
+        sim.fault("stall", seconds=600)
+        assert talk.close_code() == 4005
+
+
+def test_a_client_leaves_in_a_stall(certificate: Certificate, caplog: pytest.LogCaptureFixture) -> None:
+    """Over TLS, where its end is seen at once, nobody stumbles over it when the stall is over."""
+    with Simulator(limits=False, tls=(certificate.cert, certificate.key)) as sim:
+        with Talk(sim.ws_url + "/public", certificate.cert) as talk:
+            talk.subscribe("tickers:BTC-USDT")
+            sim.fault("stall", seconds=0.5)
+            talk.ws.sock.close()
+        eventually(lambda: not sim.connections(), what="it is gone")
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
     """Nothing is read or sent, and the connection does not end; a new one on the same path works."""
     with Talk(sim.ws_url + "/public", timeout=0.3) as talk:
@@ -233,6 +257,31 @@ def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
             fresh.ask("subscribe", "tickers:BTC-USDT")
             fresh.push("tickers")
         talk.ws.sock.close()
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "close over TLS", "reset over TLS"])
+def test_a_half_open_connection_is_counted_until_its_client_goes(certificate: Certificate, how: str) -> None:
+    """OKX's side of a dead line does not stay for ever: else thirty of them would use up an account's channels."""
+    tls = (certificate.cert, certificate.key) if "TLS" in how else None
+    with Simulator(limits=False, tls=tls) as sim:
+
+        def counted(talk: Talk) -> str:
+            talk.login()
+            talk.ask("subscribe", "account")
+            return str(talk.event("channel-conn-count")["connCount"])
+
+        url, ca_file = sim.ws_url + "/private", certificate.cert if tls else ""
+        with Talk(url, ca_file) as talk:
+            assert counted(talk) == "1"
+            sim.fault("half_open")
+            with Talk(url, ca_file) as other:
+                assert counted(other) == "2"
+            if how.startswith("reset"):
+                talk.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            talk.ws.sock.close()
+            eventually(lambda: not sim.connections(), what="both are gone")
+        with Talk(url, ca_file) as talk:
+            assert counted(talk) == "1"
 
 
 def test_a_trickle_delays_nobody_else(sim: Simulator) -> None:

@@ -160,6 +160,24 @@ def test_what_is_not_in_the_plan() -> None:
             assert [one["instId"] for one in json.load(answer)["data"]] == ["L0001-USDT", "L0002-USDT"]
 
 
+def test_rest_beside_a_load() -> None:
+    """REST lists what is sent and knows no market of it: it has neither candles nor prices, and never trips."""
+
+    def rest(path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{loaded.rest_url}/api/v5/{path}") as answer:
+            said: dict[str, Any] = json.load(answer)
+            return said
+
+    with Simulator(load={"instruments": 2}, limits=False) as loaded:
+        for call in ("candles", "history-candles", "trades", "history-trades", "books", "ticker"):
+            assert rest(f"market/{call}?instId=L0001-USDT")["code"] == "51001"
+        for call in ("market/tickers?instType=SPOT", "public/mark-price?instType=MARGIN"):
+            assert rest(call) == {"code": "0", "msg": "", "data": []}
+        for fault in ("deliver", "renumber"):
+            with pytest.raises(BadCommand, match="no instrument of the market"):
+                loaded.fault(fault, inst_id="L0001-USDT")
+
+
 @pytest.mark.parametrize(
     ("plan", "said"),
     [

@@ -210,6 +210,16 @@ def test_a_market_order_is_filled_from_the_book(sim: Simulator) -> None:
         assert sum(Decimal(row["fillFee"]) for row in fills) == Decimal("-0.0006")
 
 
+def test_a_market_that_nobody_watches_holds_still_for_an_order() -> None:
+    """However fast its time runs, the book that an order is measured against is the one that it takes from."""
+    with Simulator(seed=7, limits=False, speed=1000) as sim:
+        for inst_id in ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"):
+            for side in ("buy", "sell"):
+                assert len(sim.place(times=20, instId=inst_id, ordType="market", side=side, sz="0.5")) == 20
+        assert not sim.account()["orders"]
+        assert not sim.account()["positions"]
+
+
 def test_what_an_order_took_the_market_tells(sim: Simulator) -> None:
     """The fills of a market order are trades of the public channel: same ids, prices and sizes."""
     with Desk(sim, ANY_ORDERS) as desk, Talk(sim.ws_url + "/public") as public:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from simulator.talking import Talk, is_push
+from waiting import eventually
 
 from okws_celery.simulator import Simulator
 
@@ -40,6 +41,24 @@ def test_two_pushes_change_places(sim: Simulator) -> None:
         seen = numbers(talk, 5)
         assert seen == sorted(seen)
         assert fault.hits == 1
+
+
+def test_faults_that_are_over_do_not_pile_up(sim: Simulator) -> None:
+    """What has struck as often as it should makes room for the next; what it held back comes all the same."""
+    with Talk(sim.ws_url + "/public") as talk:
+        talk.subscribe("trades:BTC-USDT")
+        for _ in range(3):
+            sim.fault("duplicate", arg="trades:BTC-USDT")
+            first, second = numbers(talk, 2)
+            while first != second:
+                first, second = second, *numbers(talk, 1)
+        assert [one["fault"] for one in sim.state()["faults"]] == ["duplicate"]
+        held = sim.fault("reorder", arg="trades:BTC-USDT")
+        eventually(lambda: held.hits, what="a trade is held back")
+        sim.fault("checksum", arg="books:BTC-USDT")
+        seen = numbers(talk, 2)
+        while seen[-2] < seen[-1]:
+            seen += numbers(talk, 1)
 
 
 def test_what_was_held_back_does_not_follow_a_snapshot(sim: Simulator) -> None:

@@ -144,6 +144,69 @@ def test_at_full_speed_it_waits_for_the_reader(tmp_path: Path) -> None:
         assert len(read_data(talk, 500)) == 500
 
 
+def recording(tmp_path: Path, *entries: tuple[float, object]) -> Path:
+    """A file of messages that came in at these times."""
+    file = tmp_path / "replay.jsonl"
+    lines = [{"recv": at_s, "dir": "in", "raw": json.dumps(said)} for at_s, said in entries]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_what_was_silent_is_silent_again(tmp_path: Path) -> None:
+    """A topic that was recorded and never spoke is acked, on v5 and v3; one that was refused is refused."""
+    quiet = {"channel": "orders", "instType": "SPOT"}
+    file = recording(
+        tmp_path,
+        (100.0, {"event": "subscribe", "arg": quiet}),
+        (100.0, {"event": "subscribe", "channel": "spot/order:A-B"}),
+        (100.0, {"event": "error", "code": "60018", "msg": "channel:orders,instType:SWAP doesn't exist"}),
+        (100.1, {"arg": {"channel": "tickers", "instId": "A-B"}, "data": [{}]}),
+    )
+    with Simulator(replay=file, pace="max") as sim, Talk(sim.ws_url + "/private") as talk:
+        talk.subscribe(quiet)
+        talk.ask("subscribe", {**quiet, "instType": "SWAP"})
+        assert talk.event("error")["code"] == "60018"
+        talk.send("ping")
+        assert talk.read() == "pong"
+        assert sim.subscribed("orders:SPOT") == 1
+
+
+def test_pushes_that_leave_keys_of_the_request_out(tmp_path: Path) -> None:
+    """Recorded with extraParams, which the pushes do not repeat, a topic is played to who asks in the same way."""
+    asked = {"channel": "account", "extraParams": '{"updateInterval":"0"}'}
+    pushes = [{"arg": {"channel": "account", "uid": "1"}, "data": [{"n": n}]} for n in range(3)]
+    file = recording(tmp_path, (100.0, {"event": "subscribe", "arg": asked}), *((100.1, push) for push in pushes))
+    with Simulator(replay=file, pace="max") as sim:
+        for arg in (asked, {"channel": "account"}):
+            with Talk(sim.ws_url + "/private") as talk:
+                talk.ask("subscribe", arg)
+                assert [json.loads(text) for text in read_data(talk, 3)] == pushes
+                talk.ask("unsubscribe", arg)
+                assert talk.event("unsubscribe")["arg"] == arg
+
+
+def test_a_clock_that_was_set_back_while_it_recorded(tmp_path: Path) -> None:
+    """The order is that of the file, whatever the times say."""
+    arg = {"channel": "tickers", "instId": "A-B"}
+    times = (100.0, 100.2, 100.1, 100.3, 42.0, 100.35)
+    file = recording(tmp_path, *((at_s, {"arg": arg, "data": [{"n": n}]}) for n, at_s in enumerate(times)))
+    with Simulator(replay=file) as sim, Talk(sim.ws_url + "/public") as talk:
+        talk.ask("subscribe", arg)
+        assert [json.loads(text)["data"][0]["n"] for text in read_data(talk, 6)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_is_played_can_be_held_back(small: Path) -> None:
+    """The fault holds the recorded snapshot back, and all after it; other topics go on."""
+    with Simulator(replay=small, pace="max") as sim, Talk(sim.ws_url + "/public") as talk:
+        fault = sim.fault("withhold_snapshot", arg={"channel": "tickers", "instId": "A-B"}, seconds=0.3)
+        begun = time.monotonic()
+        talk.ask("subscribe", {"channel": "tickers", "instId": "A-B"}, {"channel": "tickers", "instId": "C-D"})
+        numbers = [json.loads(text)["data"][0]["n"] for text in read_data(talk, 6)]
+        assert numbers == ["0.0", "2.0", "4.0", "1.0", "3.0", "5.0"]
+        assert time.monotonic() - begun >= 0.3
+        assert fault.hits == 1
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

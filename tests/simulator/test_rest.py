@@ -143,6 +143,17 @@ def test_candles_of_a_second_are_in_the_history(sim: Simulator) -> None:
     assert get(sim, "market/history-candles?instId=BTC-USDT")["data"][0][8] == "1"
 
 
+def test_an_option_has_no_candles_of_a_second(sim: Simulator) -> None:
+    """It has those of every longer bar (PROTOCOL 5.1)."""
+    option = get(sim, "public/instruments?instType=OPTION&instFamily=BTC-USD")["data"][0]["instId"]
+    assert get(sim, f"market/history-candles?instId={option}&bar=1s")["code"] == "51000"
+    assert get(sim, f"market/history-candles?instId={option}&bar=1m")["data"]
+    with Talk(sim.ws_url + "/business") as talk:
+        talk.ask("subscribe", f"candle1s:{option}")
+        assert talk.event("error")["code"] == "60018"
+        talk.subscribe(f"candle1m:{option}")
+
+
 def test_limits_of_rate_answer_429() -> None:
     """More calls in two seconds than OKX allows: HTTP 429 with 50011; not with the limits off."""
     with Simulator(limits=True) as sim:

@@ -69,19 +69,20 @@ class Floor:
     def place(self, trader: Trader, given: Mapping[str, Any], one: Instrument, *, algo_id: str = "") -> Order:
         """Take an order; it may be filled, or over, when this returns. Refused says why it is not taken."""
         asked = parse_order(given, one, hedged=trader.habits.hedged)
-        engine = self._market.engine(one)
-        self._check_price(engine, asked.buys, asked.px)
-        plan = self._plan(engine, asked)
-        if asked.in_quote and not plan:
-            raise Refused(51020)
-        closable = trader.closable(asked)
-        if closable is not None and closable < asked.size:
-            raise Refused(51169)
-        amount = sum((size_of(one, lots) for _, lots in plan), Decimal(0)) if asked.in_quote else asked.size
-        order = trader.admit(asked, self._worst(engine, asked, plan), amount, self._now_ms(), algo_id)
-        self._meet(trader, order, engine, plan)
-        self.woken(trader)
-        return order
+        with self._source.one_moment():  # the book that is looked at is the book that is hit
+            engine = self._market.engine(one)
+            self._check_price(engine, asked.buys, asked.px)
+            plan = self._plan(engine, asked)
+            if asked.in_quote and not plan:
+                raise Refused(51020)
+            closable = trader.closable(asked)
+            if closable is not None and closable < asked.size:
+                raise Refused(51169)
+            amount = sum((size_of(one, lots) for _, lots in plan), Decimal(0)) if asked.in_quote else asked.size
+            order = trader.admit(asked, self._worst(engine, asked, plan), amount, self._now_ms(), algo_id)
+            self._meet(trader, order, engine, plan)
+            self.woken(trader)
+            return order
 
     def cancel(self, trader: Trader, order: Order | None, source: str = "1") -> Order:
         """Take an order back; Refused (51400) if it is over. `source` is OKX's cancelSource: 1 for the trader."""
@@ -107,37 +108,38 @@ class Floor:
             raise Refused(51000, name="newPx")
         if size < order.filled:
             raise Refused(51503)
-        engine = self._market.engine(one)
-        self._check_price(engine, order.asked.buys, px)
-        trader.amend(order, px, size, self._now_ms())
-        self._leave(order)
-        order.req_id, order.amend_result, order.amend_source = text_of(given, "reqId"), "0", "1"
-        trader.tell(order)
-        order.req_id = order.amend_result = order.amend_source = ""
-        if not order.left:
-            trader.close(order, "filled", self._now_ms())
+        with self._source.one_moment():  # the book that is looked at is the book that is hit
+            engine = self._market.engine(one)
+            self._check_price(engine, order.asked.buys, px)
+            trader.amend(order, px, size, self._now_ms())
+            self._leave(order)
+            order.req_id, order.amend_result, order.amend_source = text_of(given, "reqId"), "0", "1"
             trader.tell(order)
-            self._was_filled(trader, order)
+            order.req_id = order.amend_result = order.amend_source = ""
+            if not order.left:
+                trader.close(order, "filled", self._now_ms())
+                trader.tell(order)
+                self._was_filled(trader, order)
+                return order
+            levels = take_lots(engine.book, order.asked.buys, order.left_lots, px)
+            if levels and order.asked.ord_type in ("post_only", "rpi"):
+                trader.close(order, "canceled", self._now_ms(), "31")
+                trader.tell(order)
+            else:
+                self._match(trader, order, engine, levels)
+                self._rest(trader, order)
+            self.woken(trader)
             return order
-        levels = take_lots(engine.book, order.asked.buys, order.left_lots, px)
-        if levels and order.asked.ord_type in ("post_only", "rpi"):
-            trader.close(order, "canceled", self._now_ms(), "31")
-            trader.tell(order)
-        else:
-            self._match(trader, order, engine, levels)
-            self._rest(trader, order)
-        self.woken(trader)
-        return order
 
     # -- what happens on the exchange's side
 
     def deliver(self, one: Instrument, traders: Iterable[Trader]) -> None:
         """An instrument is no more: its orders are canceled, its positions closed at the mark price without a fee."""
-        price, now_ms = self._market.mark(one), self._now_ms()
         for trader in traders:
             for order in [order for order in trader.live.values() if order.one.code == one.code]:
                 self.cancel(trader, order, "7")
-            trader.deliver(one, price, now_ms)
+            if any(position.one.code == one.code and position.size for position in trader.positions.values()):
+                trader.deliver(one, self._market.mark(one), self._now_ms())
             self.woken(trader)
         if self.delivered is not None:
             self.delivered(one)

@@ -18,14 +18,16 @@ class MarketPrices:
 
     def __init__(self, source: MarketSource) -> None:
         self._source = source
-        self._names = {one.code: inst_id for inst_id, one in source.market.instruments.items()}
+        self._names: dict[int, str] = {}
+        """The first name of each instrument, by its code."""
 
     def engine(self, one: Instrument) -> Engine:
         """Its engine, whatever it is called today; Refused (51001) if it is not one of this market."""
-        name = self._names.get(one.code)
-        if name is None:
+        if one.code not in self._names:
+            self._names = {known.code: inst_id for inst_id, known in self._source.market.instruments.items()}
+        if one.code not in self._names:
             raise Refused(51001)
-        return self._source.engine(name)
+        return self._source.engine(self._names[one.code])
 
     def last(self, one: Instrument) -> Decimal:
         """Of the latest trade."""
