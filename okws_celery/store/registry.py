@@ -10,6 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -284,12 +285,31 @@ class Registry:
     @_store
     def exited(self, name: str) -> None:
         """Write the status of a session that ended without a holder to write it."""
-        data = self.data(name)
         with self.redis.pipeline() as pipe:
-            pipe.set(data.status, "EXIT", ex=EXIT_S)
-            pipe.delete(data.topics, data.seen)
-            pipe.publish(data.status, "EXIT")
+            self._exit(pipe, name)
             pipe.execute()
+
+    @_store
+    def let_go(self, name: str, token: str) -> bool:
+        """Whether who held a closed session with this token holds it no more; "" is nobody.
+
+        From one that died the lease is taken, so that the name can be opened again, and the status is written for it.
+        """
+        if not token or self.holder(name) != token:
+            return True
+        worker = token.rpartition("/")[0]
+        seen = self.redis.hget(self.shared.workers, worker)
+        if seen and now_ms() - json.loads(seen)["seen"] < _WORKER_MS:
+            return False
+        lease = self.keys(name).lease
+        with self.redis.pipeline() as pipe, suppress(redis.WatchError):  # then it has changed hands by itself
+            pipe.watch(lease)
+            if pipe.get(lease) == token:
+                pipe.multi()
+                pipe.delete(lease)
+                self._exit(pipe, name)
+                pipe.execute()
+        return True
 
     @_store
     def session(self, name: str) -> SessionRecord | None:
@@ -301,12 +321,10 @@ class Registry:
         """The token of the one who holds the lease now, "" if nobody does."""
         return str(self.redis.get(self.keys(name).lease) or "")
 
-    @_store
-    def held_by(self, name: str) -> str:
-        """The worker that holds a session; "" if none does, or only one that died and whose lease has yet to expire."""
-        worker = self.holder(name).rpartition("/")[0]
-        seen = self.redis.hget(self.shared.workers, worker) if worker else None
-        return worker if seen and now_ms() - json.loads(seen)["seen"] < _WORKER_MS else ""
+    def is_closing(self, name: str) -> bool:
+        """Whether a session was closed: who holds it still is on its way out."""
+        record = self.session(name)
+        return record is not None and record.state == "closed"
 
     # -- what is open, and where
 
@@ -504,6 +522,12 @@ class Registry:
             detail = f": {record.msg}" if record is not None and record.state == "refused" else ""
             raise NoSession(f"session {name!r} is not open{detail}")
         return record
+
+    def _exit(self, pipe: Any, name: str) -> None:
+        data = self.data(name)
+        pipe.set(data.status, "EXIT", ex=EXIT_S)
+        pipe.delete(data.topics, data.seen)
+        pipe.publish(data.status, "EXIT")
 
     @_store
     def _coming(self, name: str) -> bool:

@@ -44,7 +44,10 @@ def close_all(registry: Registry, timeout_s: float) -> Answer:
         registry.mark_closed(name, registry.draw_ticket(name))
         registry.close(name)
     end = time.monotonic() + timeout_s
-    while (left := [name for name in names if registry.held_by(name)]) and time.monotonic() < end:
+    left = registry.holders(names)
+    while left := {name: token for name, token in left.items() if not registry.let_go(name, token)}:
+        if time.monotonic() > end:
+            break
         time.sleep(_POLL_S)
     servers.quit_all(registry)
     registry.announce("QUIT")

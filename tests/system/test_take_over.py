@@ -103,6 +103,44 @@ def test_close_without_worker(client: Client, registry: Registry, start: Callabl
     assert set(registry.sessions()) == {"last", "wanted"}
 
 
+def test_opened_anew_while_the_old_one_still_closes(
+    house: House, client: Client, registry: Registry, start: Callable[..., Worker]
+) -> None:
+    """An open_ws right behind a close_ws waits for the old session, whose links close slowly, and opens a new one."""
+    start()
+    assert client.open_ws("a")["errorCode"] == DONE
+    assert client.subscribe("a", ["tickers:BTC-USDT", "candle1m:BTC-USDT"])["errorCode"] == DONE
+    old = registry.holder("a")
+    fault = house.simulator.fault("stall")
+    said = house.python("""
+        from okws_celery import tasks
+        closing = tasks.close_ws.delay("a")
+        tasks.open_ws.delay("a")
+        print(closing.get(timeout=30)["errorCode"])
+    """)
+    house.simulator.end_fault(fault)
+    assert said.split() == [str(DONE)]
+    eventually(lambda: registry.holder("a") not in ("", old))
+    assert client.topics("a") == {}
+    assert client.subscribe("a", "tickers:BTC-USDT", timeout=30)["errorCode"] == DONE
+
+
+def test_closed_after_its_worker_was_killed(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """Nobody lets go of it, and still: closed is closed, in the status too, and the name can be opened at once."""
+    for close in (client.close_ws, lambda name: client.server_quit()):
+        worker = start()
+        assert client.open_ws("a")["errorCode"] == DONE
+        registry.redis.persist(registry.keys("a").lease)  # it does not get better by waiting
+        worker.signal(signal.SIGKILL)
+        worker.process.wait()
+        other = start()
+        assert close("a")["errorCode"] == DONE
+        assert client.status("a")["status"] == "EXIT"
+        assert client.open_ws("a")["errorCode"] == DONE
+        assert client.close_ws("a")["errorCode"] == DONE
+        assert other.stop() == 0
+
+
 def test_close_while_a_worker_keeps_it_for_later(
     client: Client, registry: Registry, start: Callable[..., Worker], house: House
 ) -> None:
