@@ -48,6 +48,8 @@ _WORKER_MS = 5_000
 PLACE_MS = 15_000
 """A place taken in a worker is given up when its session has not renewed it for this long."""
 _DISPATCH_MS = 5_000
+_SCANNED = 1_000
+"""Keys looked through in one step."""
 _POLL_S = 0.05
 
 _RAISE_CLOSED = (
@@ -215,6 +217,13 @@ class Registry:
     def arrived(self, name: str) -> None:
         """The open_ws that was on its way has begun, or will not."""
         self.redis.delete(self.keys(name).coming)
+
+    @_store
+    def coming(self) -> list[str]:
+        """The names of which an open_ws is on its way; it looks through all keys, as nobody else needs to know."""
+        before, after = self.shared.coming.split("*")
+        found = self.redis.scan_iter(match=self.shared.coming, count=_SCANNED)
+        return [key.removeprefix(before).removesuffix(after) for key in found]
 
     @_store
     def mark_closed(self, name: str, ticket: int) -> None:

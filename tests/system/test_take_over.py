@@ -157,6 +157,25 @@ def test_close_while_a_worker_keeps_it_for_later(
     assert client.servers()["message"] == []
 
 
+def test_server_quit_against_what_waits_in_the_queue(
+    client: Client, registry: Registry, start: Callable[..., Worker], house: House
+) -> None:
+    """An open_ws that was sent before `server_quit` and is taken after it opens nothing; one sent after it does."""
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("before",), expires=600)
+    """)
+    assert client.server_quit()["errorCode"] == DONE
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("after",), expires=600)
+    """)
+    start()
+    eventually(lambda: client.servers()["message"] == ["after"])
+    assert client.open_ws("last")["errorCode"] == DONE  # taken in order: the others have been looked at
+    assert set(registry.sessions()) == {"after", "last"}
+
+
 def test_given_up(house: House, registry: Registry, start: Callable[..., Worker]) -> None:
     """What was answered with 80012 is not carried out later; an open_ws that nobody waited for has a deadline, too."""
     with house.client(timeout=0.5) as impatient:
