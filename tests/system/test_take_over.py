@@ -82,7 +82,8 @@ def test_prefork_worker_is_killed(client: Client, registry: Registry, start: Cal
 
 
 def test_close_without_worker(client: Client, registry: Registry, start: Callable[..., Worker], house: House) -> None:
-    """A close holds with no worker alive, and against copies of open_ws that still wait in the queue."""
+    """DEMAND story 15: revoked, and yet it runs. Here a close holds with no worker alive, and against copies of open_ws
+    that still wait in the queue."""
     worker = start()
     assert client.open_ws("crashed")["errorCode"] == DONE
     worker.signal(signal.SIGKILL)
