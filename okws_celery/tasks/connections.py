@@ -263,7 +263,13 @@ class _Holding:
                 record = app.registry.session(self._name)
                 return answer(record.code, record.msg, hint=record.hint) if record else answer(NO_SESSION, "refused")
             case Ending.LOST:
-                return answer(NO_SESSION, f"session {self._name} gave way to another holder")
+                said = answer(NO_SESSION, f"session {self._name} was closed, or gave way to another holder")
+                if (
+                    self._opening.reply_to
+                ):  # without the lease the session could not say so; a second answer is not read
+                    with suppress(StoreError):
+                        app.registry.reply(self._name, self._opening.reply_to, said)
+                return said
 
 
 class CloseWs(Task):  # type: ignore[misc]  # Celery has no types

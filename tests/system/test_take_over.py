@@ -13,7 +13,8 @@ from houses import House
 from waiting import eventually
 from workers import Worker
 
-from okws_celery.errors import DONE, NO_SESSION, NO_WORKER
+from okws_celery.calls.opening import close_now
+from okws_celery.errors import DONE, NO_SESSION, NO_WORKER, Answer
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
@@ -124,6 +125,21 @@ def test_opened_anew_while_the_old_one_still_closes(
     eventually(lambda: registry.holder("a") not in ("", old))
     assert client.topics("a") == {}
     assert client.subscribe("a", "tickers:BTC-USDT", timeout=30)["errorCode"] == DONE
+
+
+def test_closed_the_moment_it_opens(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """A close that comes before the session has said a word: who waits for the open_ws is told at once."""
+    start()
+    for name in (f"s{number}" for number in range(20)):
+        said: list[Answer] = []
+        caller = threading.Thread(target=lambda name=name, said=said: said.append(client.open_ws(name)))
+        caller.start()
+        while registry.session(name) is None:
+            pass
+        close_now(registry, name)
+        caller.join(5)
+        assert said, "it still waits"
+        assert said[0]["errorCode"] in (DONE, NO_SESSION)
 
 
 def test_closed_after_its_worker_was_killed(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
