@@ -58,7 +58,7 @@ def test_take_over(house: House, client: Client, registry: Registry, start: Call
     for name in NAMES:
         token = eventually(lambda name=name: flows(client, registry, name, tokens[name]), timeout=TAKE_OVER_S)
         assert token.startswith(first.name)
-        assert client.topics(name)["trades:BTC-USDT"]["state"] == "live"
+        eventually(lambda name=name: client.topics(name)["trades:BTC-USDT"]["state"] == "live")
         gaps = registry.redis.xrange(f"okex/{name}/gaps")
         assert any("trades:BTC-USDT" in entry["data"] for _, entry in gaps)
     assert first.stop() == 0
