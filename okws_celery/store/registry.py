@@ -443,12 +443,17 @@ class Registry:
 
     @_store
     def want(self, name: str, topics: Iterable[str], owner: str, ttl_s: float | None, command: Command) -> None:
-        """Record topics as wanted by an owner, and poke the session with the command that waits for the outcome."""
+        """Record topics as wanted by an owner, and poke the session with the command that waits for the outcome.
+
+        NoSession (80011) if it was closed meanwhile: nobody would answer, and nothing of it outlives the next open_ws.
+        """
         expiry = 0 if ttl_s is None else now_ms() + int(ttl_s * 1000)
         keys = self.keys(name)
-        self._change(
+        state = self._change(
             keys, lambda pipe: pipe.hset(keys.wanted, mapping={wanted_field(t, owner): expiry for t in topics}), command
         )
+        if state == "closed":
+            raise NoSession(f"session {name!r} is not open")
 
     @_store
     def unwant(self, name: str, topics: Iterable[str], owner: str, command: Command) -> None:
@@ -542,12 +547,14 @@ class Registry:
     def _coming(self, name: str) -> bool:
         return bool(self.redis.exists(self.keys(name).coming))
 
-    def _change(self, keys: ControlKeys, change: Callable[[Any], object] | None, command: Command) -> None:
+    def _change(self, keys: ControlKeys, change: Callable[[Any], object] | None, command: Command) -> str:
+        """Give a session a command, and with it a change of what is wanted; the state that it has."""
         with self.redis.pipeline() as pipe:
+            pipe.hget(keys.session, "state")
             if change is not None:
                 change(pipe)
                 pipe.hincrby(keys.wanted, "version", 1)
             pipe.rpush(keys.commands, command.text())
             pipe.pexpire(keys.commands, max(1, command.deadline - now_ms()) + REPLY_MS)
             pipe.publish(keys.bus, "look")
-            pipe.execute()
+            return str(pipe.execute()[0] or "")

@@ -8,7 +8,7 @@ import pytest
 
 from okws_celery.errors import NoSession
 from okws_celery.settings import load
-from okws_celery.store.registry import Registry, now_ms
+from okws_celery.store.registry import Command, Registry, now_ms
 
 
 @pytest.fixture
@@ -172,6 +172,18 @@ class TestPlaces:
         assert registry.let_go("s1", token)
         assert registry.holder("s1") == ""
         assert registry.redis.get("okex/s1/status") == "EXIT"
+
+
+def test_wanted_of_a_session_that_was_closed_meanwhile(registry: Registry, opened: Callable[[str], str]) -> None:
+    """Who wants a topic is told at once, and a session that is opened afterwards knows nothing of it."""
+    token = opened("s1")
+    registry.want("s1", ["tickers:BTC-USDT"], "a", None, Command("subscribe", now_ms() + 5_000))
+    registry.close("s1")
+    with pytest.raises(NoSession):
+        registry.want("s1", ["tickers:ETH-USDT"], "a", None, Command("subscribe", now_ms() + 5_000))
+    registry.release("s1", token)
+    opened("s1")
+    assert not registry.redis.exists(registry.keys("s1").wanted, registry.keys("s1").commands)
 
 
 def test_replies(registry: Registry) -> None:
