@@ -154,6 +154,11 @@ class NamespaceKeys:
         """Hash: worker -> JSON {"capacity", "held", "seen"}; the whole expires when no worker is left."""
         return f"{self.namespace}/workers"
 
+    @property
+    def coming(self) -> str:
+        """Pattern of ControlKeys.coming of every session."""
+        return ControlKeys(self.namespace, "*").coming
+
     def held(self, worker: str) -> str:
         """Sorted set: the sessions a worker holds, score = ms until which the place is taken."""
         return f"{self.namespace}/held/{worker}"

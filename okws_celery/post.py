@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from okws_celery.errors import NoWorker
+from okws_celery.errors import NoWorker, UnknownOutcome
 from okws_celery.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class CeleryPost:
         try:
             self._app.send_task(task, args=args, kwargs=kwargs, ignore_result=True, **shown)
         except OperationalError as problem:
-            raise NoWorker(f"the broker cannot be reached: {problem}") from problem
+            if _never_connected(problem):
+                raise NoWorker(f"the broker cannot be reached: {problem}") from problem
+            raise UnknownOutcome(f"the broker does not say whether it took {task}: {problem}") from problem
 
     def revoke(self, task_id: str) -> None:
         """See Post. The session itself ends without it."""
@@ -59,3 +62,12 @@ class CeleryPost:
 
                 self._made = app if app.okws == self._settings else make_app(self._settings)
             return self._made
+
+
+def _never_connected(problem: BaseException | None) -> bool:
+    """Whether nothing can have been sent. A connection that breaks, or is silent, may have carried it all."""
+    while problem is not None:
+        if isinstance(problem, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False

@@ -6,6 +6,7 @@ Never through Celery and never through a worker; it imports neither Celery nor t
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -213,7 +214,7 @@ def read_of_path(
         data, topic, read = _planned(settings.prefix, name, path, params, n)
     if max_age is None:
         return read
-    if isinstance(max_age, bool) or not isinstance(max_age, int | float):
+    if isinstance(max_age, bool) or not isinstance(max_age, int | float) or math.isnan(max_age):
         raise BadCommand(f"max_age {max_age!r}: a number of seconds is accepted")
     return _fresh(read, data, topic, max_age)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from okws_celery import errors
 from okws_celery.sync import Client
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,6 +42,14 @@ def test_table_names_every_call(page: str) -> None:
     named = set(re.findall(r"`(\w+)\(", "".join(row.split("|")[1] for row in rows)))
     public = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
     assert public - {"close"} <= named | {"send"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_table_names_every_code(page: str) -> None:
+    """Each code of our own that an answer can carry is explained."""
+    codes = {value for name in errors.__all__ if isinstance(value := getattr(errors, name), int)}
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert {code for code in codes if f"\n| {code} | " not in text} == set()
 
 
 def test_same_programs() -> None:

@@ -10,6 +10,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -55,7 +56,10 @@ class Post(Protocol):
         """Do what the first task has to wait for, which may take seconds, before a deadline is set."""
 
     def send(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: Mapping[str, str]) -> None:
-        """Hand a task to the broker, shown to monitors as `shown`; NoWorker (80012) if the broker is away."""
+        """Hand a task to the broker, shown to monitors as `shown`.
+
+        NoWorker (80012) if the broker is away, UnknownOutcome (80014) if it may have taken it all the same.
+        """
 
     def revoke(self, task_id: str) -> None:
         """Keep copies of a task from beginning, as far as the broker can be reached."""
@@ -140,7 +144,8 @@ class Calls:
         """Mark it closed, revoke its task, wait until nobody holds it."""
         check_name(name)
         timeout_s = self.timeout_s(timeout)
-        closed_task = yield from self._unsent(lambda: close_now(self.registry, name))
+        ticket: int = yield from self._unsent(lambda: self.registry.draw_ticket(name))
+        closed_task = yield Step(lambda: close_now(self.registry, name, ticket))
         if not closed_task:
             return answer(NO_SESSION, f"session {name!r} is not open")
         yield Step(lambda: self.post.revoke(closed_task))
@@ -280,7 +285,13 @@ class Calls:
         """
         command_id = uuid.uuid4().hex
         wire = kwargs | {"reply_to": command_id}
-        yield Step(lambda: self.post.send(f"okws_celery.tasks.{task}", args, wire, shown or {}))
+        try:
+            yield Step(lambda: self.post.send(f"okws_celery.tasks.{task}", args, wire, shown or {}))
+        except UnknownOutcome as problem:
+            with suppress(StoreError):
+                if (yield Step(lambda: self.registry.give_up(name, command_id))):
+                    raise NoWorker(f"{problem}; it will not be carried out") from problem
+            raise
         said = yield from self.reply(name, command_id, timeout_s)
         if said is not None:
             return said

@@ -76,9 +76,10 @@ def close_now(registry: Registry, name: str, ticket: int | None = None) -> str:
 
 
 def until_closed(registry: Registry, name: str, timeout_s: float) -> Talk[Answer]:
-    """The answer to a close, once no living worker holds the session; UnknownOutcome (80014) if that takes too long."""
+    """The answer to a close, once who held the session has let go; UnknownOutcome (80014) if that takes too long."""
     end = time.monotonic() + timeout_s
-    while (yield Step(lambda: registry.held_by(name))):
+    token: str = yield Step(lambda: registry.holder(name))  # whoever comes after has opened it anew
+    while not (yield Step(lambda: registry.let_go(name, token))):
         if time.monotonic() > end:
             raise UnknownOutcome(f"session {name!r} is marked closed, but its worker has not let go of it yet")
         yield Pause(_POLL_S)

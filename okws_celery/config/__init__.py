@@ -27,7 +27,7 @@ __all__ = [
 def read_config_file(path: Path) -> ConfigFile:
     """The file's content; ConfigError if it cannot be read or something in it is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(f"config file {path}: {getattr(problem, 'strerror', None) or problem}") from None
     return built(_form(path)(path, text))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from okws_celery.config.draft import Draft, Entry, Place, Section
+from okws_celery.errors import BadCommand
+from okws_celery.okx.topics import parse_topic
 
 __all__ = ["draft_of_ini"]
 
@@ -106,10 +108,20 @@ def _run_commands(section: Section, commands: Iterator[tuple[str, Place]]) -> No
     for text, place in commands:
         op, args = _command(text, place)
         for arg in args:
+            entry = Entry("commands", arg, place)
             if op == "subscribe":
-                section.topics.append(Entry("commands", arg, place))
+                section.topics.append(entry)
             else:
-                section.topics = [entry for entry in section.topics if entry.value != arg]
+                left = _topic(entry)
+                section.topics = [one for one in section.topics if _topic(one) != left]
+
+
+def _topic(entry: Entry) -> str:
+    """A topic in its one spelling: what was subscribed as an object may be left as text."""
+    try:
+        return parse_topic(entry.value).text
+    except BadCommand as problem:
+        raise entry.place.wrong(problem) from None
 
 
 def _command(text: str, place: Place) -> tuple[str, list[Any]]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from okws_celery.errors import NoSession
 from okws_celery.store.connect import talking
 from okws_celery.store.registry import Command, Registry, now_ms
 
@@ -118,7 +120,8 @@ class Configured:
         left = sorted(owned - wanted.keys() - set(kept))
         if missing:
             command = Command("subscribe", now_ms() + _COMMAND_MS, topics=missing)
-            self.registry.want(name, missing, OWNER, None, command)
+            with suppress(NoSession):  # somebody closed it just now
+                self.registry.want(name, missing, OWNER, None, command)
         if left:
             command = Command("unsubscribe", now_ms() + _COMMAND_MS, topics=left)
             self.registry.unwant(name, left, OWNER, command)

@@ -10,6 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -47,6 +48,8 @@ _WORKER_MS = 5_000
 PLACE_MS = 15_000
 """A place taken in a worker is given up when its session has not renewed it for this long."""
 _DISPATCH_MS = 5_000
+_SCANNED = 1_000
+"""Keys looked through in one step."""
 _POLL_S = 0.05
 
 _RAISE_CLOSED = (
@@ -216,6 +219,13 @@ class Registry:
         self.redis.delete(self.keys(name).coming)
 
     @_store
+    def coming(self) -> list[str]:
+        """The names of which an open_ws is on its way; it looks through all keys, as nobody else needs to know."""
+        before, after = self.shared.coming.split("*")
+        found = self.redis.scan_iter(match=self.shared.coming, count=_SCANNED)
+        return [key.removeprefix(before).removesuffix(after) for key in found]
+
+    @_store
     def mark_closed(self, name: str, ticket: int) -> None:
         """From now on every open_ws with a lower ticket ends at once, whoever holds it."""
         keys = self.keys(name)
@@ -284,12 +294,31 @@ class Registry:
     @_store
     def exited(self, name: str) -> None:
         """Write the status of a session that ended without a holder to write it."""
-        data = self.data(name)
         with self.redis.pipeline() as pipe:
-            pipe.set(data.status, "EXIT", ex=EXIT_S)
-            pipe.delete(data.topics, data.seen)
-            pipe.publish(data.status, "EXIT")
+            self._exit(pipe, name)
             pipe.execute()
+
+    @_store
+    def let_go(self, name: str, token: str) -> bool:
+        """Whether who held a closed session with this token holds it no more; "" is nobody.
+
+        From one that died the lease is taken, so that the name can be opened again, and the status is written for it.
+        """
+        if not token or self.holder(name) != token:
+            return True
+        worker = token.rpartition("/")[0]
+        seen = self.redis.hget(self.shared.workers, worker)
+        if seen and now_ms() - json.loads(seen)["seen"] < _WORKER_MS:
+            return False
+        lease = self.keys(name).lease
+        with self.redis.pipeline() as pipe, suppress(redis.WatchError):  # then it has changed hands by itself
+            pipe.watch(lease)
+            if pipe.get(lease) == token:
+                pipe.multi()
+                pipe.delete(lease)
+                self._exit(pipe, name)
+                pipe.execute()
+        return True
 
     @_store
     def session(self, name: str) -> SessionRecord | None:
@@ -301,12 +330,10 @@ class Registry:
         """The token of the one who holds the lease now, "" if nobody does."""
         return str(self.redis.get(self.keys(name).lease) or "")
 
-    @_store
-    def held_by(self, name: str) -> str:
-        """The worker that holds a session; "" if none does, or only one that died and whose lease has yet to expire."""
-        worker = self.holder(name).rpartition("/")[0]
-        seen = self.redis.hget(self.shared.workers, worker) if worker else None
-        return worker if seen and now_ms() - json.loads(seen)["seen"] < _WORKER_MS else ""
+    def is_closing(self, name: str) -> bool:
+        """Whether a session was closed: who holds it still is on its way out."""
+        record = self.session(name)
+        return record is not None and record.state == "closed"
 
     # -- what is open, and where
 
@@ -416,12 +443,17 @@ class Registry:
 
     @_store
     def want(self, name: str, topics: Iterable[str], owner: str, ttl_s: float | None, command: Command) -> None:
-        """Record topics as wanted by an owner, and poke the session with the command that waits for the outcome."""
+        """Record topics as wanted by an owner, and poke the session with the command that waits for the outcome.
+
+        NoSession (80011) if it was closed meanwhile: nobody would answer, and nothing of it outlives the next open_ws.
+        """
         expiry = 0 if ttl_s is None else now_ms() + int(ttl_s * 1000)
         keys = self.keys(name)
-        self._change(
+        state = self._change(
             keys, lambda pipe: pipe.hset(keys.wanted, mapping={wanted_field(t, owner): expiry for t in topics}), command
         )
+        if state == "closed":
+            raise NoSession(f"session {name!r} is not open")
 
     @_store
     def unwant(self, name: str, topics: Iterable[str], owner: str, command: Command) -> None:
@@ -505,16 +537,24 @@ class Registry:
             raise NoSession(f"session {name!r} is not open{detail}")
         return record
 
+    def _exit(self, pipe: Any, name: str) -> None:
+        data = self.data(name)
+        pipe.set(data.status, "EXIT", ex=EXIT_S)
+        pipe.delete(data.topics, data.seen)
+        pipe.publish(data.status, "EXIT")
+
     @_store
     def _coming(self, name: str) -> bool:
         return bool(self.redis.exists(self.keys(name).coming))
 
-    def _change(self, keys: ControlKeys, change: Callable[[Any], object] | None, command: Command) -> None:
+    def _change(self, keys: ControlKeys, change: Callable[[Any], object] | None, command: Command) -> str:
+        """Give a session a command, and with it a change of what is wanted; the state that it has."""
         with self.redis.pipeline() as pipe:
+            pipe.hget(keys.session, "state")
             if change is not None:
                 change(pipe)
                 pipe.hincrby(keys.wanted, "version", 1)
             pipe.rpush(keys.commands, command.text())
             pipe.pexpire(keys.commands, max(1, command.deadline - now_ms()) + REPLY_MS)
             pipe.publish(keys.bus, "look")
-            pipe.execute()
+            return str(pipe.execute()[0] or "")

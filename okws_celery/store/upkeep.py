@@ -38,13 +38,19 @@ def clear(registry: Registry, pattern: str = "") -> Answer:
 
 
 def close_all(registry: Registry, timeout_s: float) -> Answer:
-    """Close every session and publish QUIT on `okws/info`; UnknownOutcome (80014) if one still has a holder then."""
+    """Close every session and publish QUIT on `okws/info`; UnknownOutcome (80014) if one still has a holder then.
+
+    What was sent to be opened before is not opened any more.
+    """
     names = list(registry.sessions())
-    for name in names:
+    for name in {*names, *registry.coming()}:
         registry.mark_closed(name, registry.draw_ticket(name))
         registry.close(name)
     end = time.monotonic() + timeout_s
-    while (left := [name for name in names if registry.held_by(name)]) and time.monotonic() < end:
+    left = registry.holders(names)
+    while left := {name: token for name, token in left.items() if not registry.let_go(name, token)}:
+        if time.monotonic() > end:
+            break
         time.sleep(_POLL_S)
     servers.quit_all(registry)
     registry.announce("QUIT")

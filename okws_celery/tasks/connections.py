@@ -35,7 +35,7 @@ from okws_celery.errors import (
 )
 from okws_celery.keys import check_name
 from okws_celery.session import Ending, Plan, Session
-from okws_celery.store.fence import new_token
+from okws_celery.store.fence import LEASE_MS, new_token
 from okws_celery.tasks.base import arguments_of, deadline_of, task, too_late
 from okws_celery.tasks.reporter import Running, reporter
 
@@ -43,6 +43,8 @@ __all__ = ["close_ws", "open_ws"]
 
 _AGAIN_S = 0.1
 """Before a full worker passes an open_ws on, s: long enough for another to be first at the queue."""
+_CLOSING_S = 0.05
+"""Between two looks whether a session that was closed has ended, s."""
 
 _log = logging.getLogger(__name__)
 
@@ -169,8 +171,8 @@ class _Holding:
         """Until the session has ended; what became of it."""
         if self._generation is None:
             resolved_options(app.okws, self._opening.options)  # so that nothing is begun that cannot be
-        if not app.registry.acquire(self._name, self._token):
-            raise AlreadyOpen(f"session {self._name!r} is open already")
+        if not self._acquire():
+            return self._pass_on()
         ending: Ending | None
         session: Session | None = None
         try:
@@ -188,6 +190,19 @@ class _Holding:
                 app.registry.leave_place(self._worker, self._name)
                 app.registry.release(self._name, token)
         return self._pass_on() if ending is None else self._ended(ending)
+
+    def _acquire(self) -> bool:
+        """Take the lease, from a session that was closed when it has ended; False if this worker stops meanwhile."""
+        end = time.monotonic() + LEASE_MS / 1000
+        while not app.registry.acquire(self._name, self._token):
+            if self._generation is not None or not app.registry.is_closing(self._name):
+                raise AlreadyOpen(f"session {self._name!r} is open already")
+            if time.monotonic() > end or too_late(self._opening.deadline or None):
+                raise AlreadyOpen(f"session {self._name!r} was closed, but its worker has not let go of it yet")
+            if self._worker_stops():
+                return False
+            time.sleep(_CLOSING_S)
+        return True
 
     def _take_place(self) -> None:
         capacity = app.registry.capacity(self._worker)
@@ -250,7 +265,13 @@ class _Holding:
                 record = app.registry.session(self._name)
                 return answer(record.code, record.msg, hint=record.hint) if record else answer(NO_SESSION, "refused")
             case Ending.LOST:
-                return answer(NO_SESSION, f"session {self._name} gave way to another holder")
+                said = answer(NO_SESSION, f"session {self._name} was closed, or gave way to another holder")
+                if (
+                    self._opening.reply_to
+                ):  # without the lease the session could not say so; a second answer is not read
+                    with suppress(StoreError):
+                        app.registry.reply(self._name, self._opening.reply_to, said)
+                return said
 
 
 class CloseWs(Task):  # type: ignore[misc]  # Celery has no types

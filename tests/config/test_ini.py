@@ -137,6 +137,31 @@ def test_mistake(read: Read, text: str, said: str) -> None:
     assert "hidden" not in str(caught.value)
 
 
+def test_left_under_another_spelling(read: Read) -> None:
+    """A topic has three spellings and one meaning."""
+    (session,) = read(
+        "a.ini",
+        """
+        [a]
+        commands =
+            {"op": "subscribe", "args": [{"channel": "tickers", "instId": "ETH-USDT"}, "trades:ETH-USDT", "status"]}
+            {"op": "unsubscribe", "args": ["tickers:ETH-USDT", {"channel": "trades", "instId": "ETH-USDT"}]}
+        """,
+    ).sessions
+    assert session.topics == ("status",)
+
+
+@pytest.mark.parametrize("name", ["a.ini", "a.toml", "a.yaml"])
+def test_mark_of_an_editor(read: Read, name: str) -> None:
+    """A file may begin with the mark that editors on Windows put there."""
+    text = {
+        "a.ini": "[settings]\nmax_rows = 7\n",
+        "a.toml": "[settings]\nmax_rows = 7\n",
+        "a.yaml": "settings: {max_rows: 7}",
+    }
+    assert str(read(name, f"\ufeff{text[name]}").settings["max_rows"][0]) == "7"
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -149,6 +174,7 @@ def test_mistake(read: Read, text: str, said: str) -> None:
         ('{"op": "subscribe", "args": [7]}', "topic 7: "),
         ('{"op": "subscribe", "args": ["tickers"]}', "topic 'tickers': instId missing"),
         ('{"op": "subscribe", "args": ["status"], "to": "b"}', "'to' is not known in a command"),
+        ('{"op": "unsubscribe", "args": ["statos"]}', "topic 'statos': "),
     ],
 )
 def test_command(read: Read, command: str, said: str) -> None:

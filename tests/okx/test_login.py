@@ -91,5 +91,5 @@ def test_hints_cover_what_a_person_can_do() -> None:
     """Wrong region or demo, above all; a clock that is off is not for good."""
     assert "region" in HINTS[60032]
     assert "clock" in HINTS[60006]
-    assert {60005, 60007, 60024, 60032, 50101, 50110} <= REFUSED_FOR_GOOD
+    assert {60005, 60007, 60024, 60032, 50101, 50110} <= REFUSED_FOR_GOOD <= HINTS.keys()
     assert not {60004, 60006, 60014, 63999, 64007} & REFUSED_FOR_GOOD

@@ -227,6 +227,13 @@ class TestFreshness:
         with pytest.raises(Stale, match="not subscribed"):
             self.get(reader)
 
+    @pytest.mark.parametrize("wrong", [float("nan"), True, "2"])
+    def test_no_age(self, store: redis.Redis, reader: Reader, wrong: Any) -> None:
+        """What no age can be compared with would pass everything."""
+        self.live(store)
+        with pytest.raises(BadCommand, match="max_age"):
+            self.get(reader, max_age=wrong)
+
     def test_without_wish(self, store: redis.Redis, reader: Reader) -> None:
         """Who does not ask for an age gets what there is."""
         store.hset("okex/s1/tickers:BTC-USDT", mapping={"last": "1"})

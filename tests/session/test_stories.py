@@ -29,8 +29,9 @@ TOPICS = [f"{channel}:{coin}" for channel, coin in product(CHANNELS, COINS)][:10
 def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
     hold: Callable[..., Held], simulator: Simulator
 ) -> None:
-    """The ack of an unsubscribe comes 2 s late, and the topic is subscribed in between: a hundred times, at a hundred
-    moments. All end subscribed and flowing, and what `okex/N/topics` says is true at every step."""
+    """DEMAND story 18: the ack of an unsubscribe comes 2 s late, and the topic is subscribed in between, at a hundred
+    moments, each with a topic of its own. All end subscribed and flowing, and what `okex/N/topics` says is true at
+    every step."""
     held = hold()
     assert held.subscribe(*TOPICS, wait=30.0)["errorCode"] == 80000
     simulator.fault("late_ack", op="unsubscribe", seconds=ACK_LATE_S)
@@ -204,8 +205,8 @@ def test_private_channels_after_a_reconnect(hold: Callable[..., Held], simulator
 def test_a_wrong_key_is_tried_once(
     hold: Callable[..., Held], simulator: Simulator, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
-    """Wrong password or wrong region: the caller gets OKX's code, its text and a hint; one login, one line in the log,
-    and the session has ended, so that none can follow."""
+    """DEMAND story 19, wrong password or wrong region: the caller gets OKX's code, its text and a hint; one login, one
+    line in the log, and the session has ended, so that none can follow."""
     credentials = Credentials("demo", "demo-secret", "wrong") if code == 60024 else DEMO
     if code == 60032:
         simulator.fault("refuse_login", code=60032)

@@ -8,7 +8,7 @@ import pytest
 
 from okws_celery.errors import NoSession
 from okws_celery.settings import load
-from okws_celery.store.registry import Registry, now_ms
+from okws_celery.store.registry import Command, Registry, now_ms
 
 
 @pytest.fixture
@@ -160,12 +160,30 @@ class TestPlaces:
         assert [place.name for place in registry.workers()] == ["w1"]
 
     def test_who_holds(self, registry: Registry, opened: Callable[[str], str]) -> None:
-        """A lease of a worker that is not there any more is not counted as held."""
-        opened("s1")
-        assert registry.held_by("s1") == ""
+        """Who holds a closed session is waited for, unless his worker is there no more: then it is held by none."""
+        token = opened("s1")
         registry.worker_seen("w1", 2)
-        assert registry.held_by("s1") == "w1"
-        assert registry.survey("w1").tokens == {"s1": "w1/token-of-s1"}
+        assert registry.survey("w1").tokens == {"s1": token}
+        registry.close("s1")
+        assert not registry.let_go("s1", token)
+        assert registry.let_go("s1", "w1/another")
+        assert registry.holder("s1") == token
+        registry.worker_gone("w1")
+        assert registry.let_go("s1", token)
+        assert registry.holder("s1") == ""
+        assert registry.redis.get("okex/s1/status") == "EXIT"
+
+
+def test_wanted_of_a_session_that_was_closed_meanwhile(registry: Registry, opened: Callable[[str], str]) -> None:
+    """Who wants a topic is told at once, and a session that is opened afterwards knows nothing of it."""
+    token = opened("s1")
+    registry.want("s1", ["tickers:BTC-USDT"], "a", None, Command("subscribe", now_ms() + 5_000))
+    registry.close("s1")
+    with pytest.raises(NoSession):
+        registry.want("s1", ["tickers:ETH-USDT"], "a", None, Command("subscribe", now_ms() + 5_000))
+    registry.release("s1", token)
+    opened("s1")
+    assert not registry.redis.exists(registry.keys("s1").wanted, registry.keys("s1").commands)
 
 
 def test_replies(registry: Registry) -> None:

@@ -200,7 +200,7 @@ class TestTopics:
         assert shared.client.topics(opened) == {}
         assert shared.client.get(opened, "tickers:BTC-USDT")
 
-    def test_owners(self, shared: Shared, opened: str) -> None:
+    def test_one_strategy_leaves_and_the_other_goes_blind(self, shared: Shared, opened: str) -> None:
         """DEMAND story 17: strategy A leaves a symbol, strategy B goes blind. Here B receives on, and the exchange is
         left when B has crashed and does not renew its topic."""
         client, topic = shared.client, "trades:ETH-USDT"

@@ -106,7 +106,7 @@ def test_shutdown(worker: Worker, client: Client, registry: Registry, start: Cal
 def test_close_during_shutdown(
     worker: Worker, client: Client, registry: Registry, start: Callable[..., Worker]
 ) -> None:
-    """A close that comes while the worker is stopping holds after the next start."""
+    """DEMAND story 15, with a worker that is stopping: the close holds after the next start."""
     opened(client, "a")
     worker.signal(signal.SIGTERM)
     assert client.close_ws("a")["errorCode"] == DONE

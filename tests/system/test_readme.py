@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 from workers import Worker
 
 from okws_celery.settings import Settings
@@ -22,6 +23,7 @@ ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 
 Shell = Callable[[str], str]
+Until = Callable[[str, Callable[[str], object]], str]
 
 
 def programs(text: str) -> list[str]:
@@ -43,9 +45,15 @@ def outline(text: str) -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def shell(redis_url: str, simulator: Simulator, tmp_path: Path) -> Iterator[Shell]:
-    """Runs a program in a folder elsewhere, while a worker runs as the README starts it."""
-    environ = os.environ | {"OKWS_REDIS_URL": redis_url}
+def environ(redis_url: str, simulator: Simulator, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """For programs, while a worker runs as the README starts it."""
+    with Worker(tmp_path, redis_url, OKWS_WS_URL=simulator.ws_url):
+        yield os.environ | {"OKWS_REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def shell(environ: dict[str, str], tmp_path: Path) -> Shell:
+    """Runs a program in a folder elsewhere."""
 
     def run(program: str) -> str:
         command = [sys.executable, "-c", program]
@@ -55,8 +63,27 @@ def shell(redis_url: str, simulator: Simulator, tmp_path: Path) -> Iterator[Shel
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    with Worker(tmp_path, redis_url, OKWS_WS_URL=simulator.ws_url):
-        yield run
+    return run
+
+
+@pytest.fixture
+def until(environ: dict[str, str], tmp_path: Path) -> Until:
+    """Runs a program that has no end until what it has printed will do."""
+
+    def run(program: str, enough: Callable[[str], object]) -> str:
+        log = tmp_path / "program.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", program], cwd=tmp_path, env=environ, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            eventually(lambda: enough(log.read_text()), timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+        return log.read_text()
+
+    return run
 
 
 def test_ten_lines_of_the_client(shell: Shell) -> None:
@@ -76,6 +103,12 @@ def test_the_same_by_tasks(shell: Shell) -> None:
     subscribed, servers, closed = [ast.literal_eval(line) for line in shell(programs(ENGLISH)[1]).splitlines()]
     assert [line["errorCode"] for line in (subscribed, servers, closed)] == [80000] * 3
     assert servers["message"] == ["tests"]
+
+
+def test_the_moment_something_arrives(until: Until) -> None:
+    """A listener tells every trade and every book, as soon as the program runs."""
+    said = until(programs(ENGLISH)[2], lambda said: all(said.count(topic) > 2 for topic in ("'trades'", "'books5'")))
+    assert "Traceback" not in said
 
 
 class TestPages:

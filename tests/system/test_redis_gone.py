@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from houses import House
 from waiting import eventually
 
 from okws_celery.embedded import EmbeddedRedis
-from okws_celery.errors import DONE
+from okws_celery.errors import DONE, UNKNOWN_OUTCOME
 from okws_celery.simulator import Simulator
 
 
@@ -20,6 +21,17 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A Redis that the test may stop."""
     with EmbeddedRedis(tmp_path / "redis") as server:
         yield server
+
+
+@contextmanager
+def paused(server: EmbeddedRedis) -> Iterator[None]:
+    """A Redis that reads nothing and says nothing; what is sent to it waits."""
+    assert server.child is not None
+    server.child.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.child.process.send_signal(signal.SIGCONT)
 
 
 def test_goes_and_returns(own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path) -> None:
@@ -33,6 +45,19 @@ def test_goes_and_returns(own_redis: EmbeddedRedis, simulator: Simulator, tmp_pa
         own_redis.start()
         eventually(lambda: client.topics("a").get("tickers:BTC-USDT", {}).get("state") == "live", timeout=15)
         assert client.subscribe("a", "tickers:ETH-USDT")["errorCode"] == DONE
+        assert "Traceback" not in worker.text()
+
+
+def test_falls_silent_while_a_call_is_sent(own_redis: EmbeddedRedis, simulator: Simulator, tmp_path: Path) -> None:
+    """A call that Redis takes without saying so is not said to be lost: it is carried out when Redis goes on."""
+    house = House(own_redis.url, simulator, tmp_path, str(tmp_path / "secret.key"))
+    with house.worker() as worker, house.client(timeout=60) as client:
+        assert client.open_ws("a")["errorCode"] == DONE
+        assert client.subscribe("a", "tickers:BTC-USDT")["errorCode"] == DONE  # the connections are there
+        with paused(own_redis):
+            said = client.subscribe("a", "tickers:ETH-USDT")
+        assert said["errorCode"] == UNKNOWN_OUTCOME, said
+        eventually(lambda: client.topics("a").get("tickers:ETH-USDT", {}).get("state") == "live", timeout=60)
         assert "Traceback" not in worker.text()
 
 

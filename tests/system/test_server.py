@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import psutil
 import pytest
 from houses import House
 from waiting import eventually
+from workers import ROOT
 
 from okws_celery import aio
 from okws_celery.errors import DONE, ConfigError
@@ -314,6 +317,18 @@ class TestEmbedded:
             """
         )
         assert said.split("\n")[:4] == ["True 80000", "80000", "False []", "80000 True"]
+
+    def test_programs_of_the_page(self, house: House, program: Start, client: Client, tmp_path: Path) -> None:
+        """docs/configuration.md: with asyncio and without, both print a ticker, and `server_quit` ends them."""
+        page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+        with_asyncio, without = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        assert ast.literal_eval(house.python(with_asyncio))["instrument_id"] == "ETH-USDT"
+        (tmp_path / "okws.toml").write_text('[sessions.feed]\ntopics = ["tickers:ETH-USDT"]\n')
+        running = program(sys.executable, "-uc", without)
+        assert running.process.stdout is not None
+        assert ast.literal_eval(running.process.stdout.readline())["instId"] == "ETH-USDT"
+        assert client.server_quit()["errorCode"] == DONE
+        assert running.ended() == (0, "")
 
     @pytest.mark.parametrize("config", ["redis://desk:hidden@localhost/0", {"REDIS_URL": "redis://:hidden@localhost"}])
     def test_redis_url_as_in_okws(self, config: Any) -> None:

@@ -13,7 +13,8 @@ from houses import House
 from waiting import eventually
 from workers import Worker
 
-from okws_celery.errors import DONE, NO_SESSION, NO_WORKER
+from okws_celery.calls.opening import close_now
+from okws_celery.errors import DONE, NO_SESSION, NO_WORKER, Answer
 from okws_celery.store.registry import Registry
 from okws_celery.sync import Client
 
@@ -57,7 +58,7 @@ def test_take_over(house: House, client: Client, registry: Registry, start: Call
     for name in NAMES:
         token = eventually(lambda name=name: flows(client, registry, name, tokens[name]), timeout=TAKE_OVER_S)
         assert token.startswith(first.name)
-        assert client.topics(name)["trades:BTC-USDT"]["state"] == "live"
+        eventually(lambda name=name: client.topics(name)["trades:BTC-USDT"]["state"] == "live")
         gaps = registry.redis.xrange(f"okex/{name}/gaps")
         assert any("trades:BTC-USDT" in entry["data"] for _, entry in gaps)
     assert first.stop() == 0
@@ -82,7 +83,8 @@ def test_prefork_worker_is_killed(client: Client, registry: Registry, start: Cal
 
 
 def test_close_without_worker(client: Client, registry: Registry, start: Callable[..., Worker], house: House) -> None:
-    """A close holds with no worker alive, and against copies of open_ws that still wait in the queue."""
+    """DEMAND story 15: revoked, and yet it runs. Here a close holds with no worker alive, and against copies of open_ws
+    that still wait in the queue."""
     worker = start()
     assert client.open_ws("crashed")["errorCode"] == DONE
     worker.signal(signal.SIGKILL)
@@ -103,6 +105,59 @@ def test_close_without_worker(client: Client, registry: Registry, start: Callabl
     assert set(registry.sessions()) == {"last", "wanted"}
 
 
+def test_opened_anew_while_the_old_one_still_closes(
+    house: House, client: Client, registry: Registry, start: Callable[..., Worker]
+) -> None:
+    """An open_ws right behind a close_ws waits for the old session, whose links close slowly, and opens a new one."""
+    start()
+    assert client.open_ws("a")["errorCode"] == DONE
+    assert client.subscribe("a", ["tickers:BTC-USDT", "candle1m:BTC-USDT"])["errorCode"] == DONE
+    old = registry.holder("a")
+    fault = house.simulator.fault("stall")
+    said = house.python("""
+        from okws_celery import tasks
+        closing = tasks.close_ws.delay("a")
+        tasks.open_ws.delay("a")
+        print(closing.get(timeout=30)["errorCode"])
+    """)
+    house.simulator.end_fault(fault)
+    assert said.split() == [str(DONE)]
+    eventually(lambda: registry.holder("a") not in ("", old))
+    assert client.topics("a") == {}
+    assert client.subscribe("a", "tickers:BTC-USDT", timeout=30)["errorCode"] == DONE
+
+
+def test_closed_the_moment_it_opens(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """A close that comes before the session has said a word: who waits for the open_ws is told at once."""
+    start()
+    for name in (f"s{number}" for number in range(20)):
+        said: list[Answer] = []
+        caller = threading.Thread(target=lambda name=name, said=said: said.append(client.open_ws(name)))
+        caller.start()
+        while registry.session(name) is None:
+            pass
+        close_now(registry, name)
+        caller.join(5)
+        assert said, "it still waits"
+        assert said[0]["errorCode"] in (DONE, NO_SESSION)
+
+
+def test_closed_after_its_worker_was_killed(client: Client, registry: Registry, start: Callable[..., Worker]) -> None:
+    """Nobody lets go of it, and still: closed is closed, in the status too, and the name can be opened at once."""
+    for close in (client.close_ws, lambda name: client.server_quit()):
+        worker = start()
+        assert client.open_ws("a")["errorCode"] == DONE
+        registry.redis.persist(registry.keys("a").lease)  # it does not get better by waiting
+        worker.signal(signal.SIGKILL)
+        worker.process.wait()
+        other = start()
+        assert close("a")["errorCode"] == DONE
+        assert client.status("a")["status"] == "EXIT"
+        assert client.open_ws("a")["errorCode"] == DONE
+        assert client.close_ws("a")["errorCode"] == DONE
+        assert other.stop() == 0
+
+
 def test_close_while_a_worker_keeps_it_for_later(
     client: Client, registry: Registry, start: Callable[..., Worker], house: House
 ) -> None:
@@ -117,6 +172,25 @@ def test_close_while_a_worker_keeps_it_for_later(
     eventually(lambda: f"open_ws[{task_id}] succeeded" in worker.text(), timeout=30)
     assert registry.sessions() == {}
     assert client.servers()["message"] == []
+
+
+def test_server_quit_against_what_waits_in_the_queue(
+    client: Client, registry: Registry, start: Callable[..., Worker], house: House
+) -> None:
+    """An open_ws that was sent before `server_quit` and is taken after it opens nothing; one sent after it does."""
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("before",), expires=600)
+    """)
+    assert client.server_quit()["errorCode"] == DONE
+    house.python("""
+        from okws_celery import tasks
+        tasks.open_ws.apply_async(("after",), expires=600)
+    """)
+    start()
+    eventually(lambda: client.servers()["message"] == ["after"])
+    assert client.open_ws("last")["errorCode"] == DONE  # taken in order: the others have been looked at
+    assert set(registry.sessions()) == {"after", "last"}
 
 
 def test_given_up(house: House, registry: Registry, start: Callable[..., Worker]) -> None:
