@@ -19,7 +19,7 @@ import msgspec
 from okws_celery.feeds.ledger import Ledger
 from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import is_error, pairs, text
-from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, splitter
+from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, goes_back, splitter
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
@@ -32,6 +32,10 @@ _ENDLESS = frozenset({"deposit-info", "withdrawal-info", "economic-calendar", "a
 _MOST_ENDLESS = 1_000
 _ORDERS = frozenset({"orders", "orders-algo"})
 """Channels whose rows are events, each published once; of the others each push is."""
+_FINAL = frozenset({"orders", "orders-algo", "algo-advance", "sprd-orders", "grid-sub-orders"})
+"""Channels of which a row that ended never comes back."""
+_EXECUTED = frozenset({"orders", "sprd-orders", "grid-sub-orders"})
+"""Channels whose rows tell of executions, which may be told again with a later time."""
 
 
 class StateFeed:
@@ -41,11 +45,11 @@ class StateFeed:
         self.last_ts = 0
         self.first_ts = 0
         self.live = True
-        self.ledger = Ledger()
-        """Shared by the topics of a key."""
         self._route = route
         self._key = route.key
         self._channel = route.topic.v5.channel.name
+        self.ledger = Ledger(final=self._channel in _FINAL)
+        """Shared by the topics of a key."""
         self._log_key = route.key + "/log" if route.topic.channel.logged else ""
         self._split = splitter(route.topic.v5)
         self._most = _MOST_ENDLESS if self._channel in _ENDLESS else 0
@@ -77,7 +81,7 @@ class StateFeed:
         self._waiting = True
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
         if self._log_key:
-            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged)
+            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged, self._readable)
 
     def write(self, batch: Batch, push: Push) -> str:
         """Take over what changed; a snapshot replaces all rows of the topic when its last page is there."""
@@ -180,7 +184,7 @@ class StateFeed:
                 news = self.ledger.is_newer(item)
                 if news:
                     self.ledger.is_news(self._channel, raw)
-                    self._take([item])
+                    self._set(item)
             if news:
                 self._write_log(batch, raw)
                 if self._route.publish_rows:
@@ -255,11 +259,16 @@ class StateFeed:
 
     def _take(self, items: Iterable[Item]) -> None:
         for item in items:
-            if self.ledger.takes(item):
+            if self.ledger.takes(item) and not self._is_repeat(item):
                 self._set(item)
                 # What happens while a snapshot is under way is newer than its pages.
                 if self._pages is not None:
                     self._pages[item.field] = item
+
+    def _is_repeat(self, item: Item) -> bool:
+        """Whether it tells of an execution that is known, with a time of its own."""
+        known = self._rows.get(item.field) if self._channel in _EXECUTED and not item.ended else None
+        return known is not None and goes_back(item.row, known)
 
     def _set(self, item: Item) -> None:
         self.ledger.took(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal, DecimalException
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from okws_celery.feeds.route import BadPush
 from okws_celery.feeds.rows import RowReader, ms
 from okws_celery.okx.topics import Topic
 
-__all__ = ["ACCOUNT_FIELD", "Item", "Rows", "Time", "belongs", "splitter"]
+__all__ = ["ACCOUNT_FIELD", "Item", "Rows", "Time", "belongs", "goes_back", "splitter"]
 
 ACCOUNT_FIELD = "account"
 """Field of the hash of `account` that holds the account level; every other field is a currency."""
@@ -99,6 +100,7 @@ _balance_and_position = msgspec.json.Decoder(_BalanceAndPosition)
 _read_currency = RowReader("ccy", "uTime")
 _read_position = RowReader("posId", "pos", "uTime")
 _read_times = RowReader("uTime", "pTime", "eventType")
+_read_execution = RowReader("accFillSz", "tradeId", "state", "px", "sz", "reqId", "amendResult", "uTime")
 
 
 def _split_account(row: bytes) -> Rows:
@@ -150,6 +152,18 @@ def belongs(topic: Topic, field: str, row: str | bytes) -> bool:
         or (key == "instFamily" and not values.get(key) and str(values.get("instId", "")).startswith(value + "-"))
         for key, value in wanted
     )
+
+
+def goes_back(row: bytes, known: bytes) -> bool:
+    """Whether a row of an order says less than what is known of it: less is executed, or the same again, which OKX
+    repeats with another time (PROTOCOL 5.3)."""
+    done, *event, when = _read_execution(row)
+    known_done, *known_event, known_when = _read_execution(known)
+    try:
+        more = Decimal(done or 0) - Decimal(known_done or 0)
+    except DecimalException:
+        return False
+    return more < 0 or (not more and bool(event[0]) and event == known_event and when != known_when)
 
 
 def _field(row: bytes, identity: list[str]) -> str:

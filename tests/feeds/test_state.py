@@ -325,6 +325,30 @@ def test_repeated_events_of_an_order_count_once(bench: Any, first: dict[str, str
     assert len(bench.published()) == 1
 
 
+def test_a_repeated_execution_does_not_set_an_order_back(bench: Any) -> None:
+    """Though it says a later time than what was executed since, and though the order is over."""
+    bench.start("orders:ANY")
+    first = order("1", "partially_filled", tradeId="7", accFillSz="1", uTime="1000")
+    bench.push(first)
+    bench.push(order("1", "partially_filled", tradeId="8", accFillSz="2", uTime="1001"))
+    bench.push({**first, "uTime": "1002"})
+    assert fields(bench)["1"]["accFillSz"] == "2"
+    bench.push(order("1", "filled", tradeId="9", accFillSz="3", uTime="1003"))
+    bench.push({**first, "uTime": "1004"})
+    assert fields(bench) == {}
+
+
+def test_what_ended_under_another_session_does_not_open_again(bench: Any) -> None:
+    """REST may be behind what the log says."""
+    bench.start("orders:ANY")
+    bench.push(order("1", uTime="1000"))
+    bench.push(order("1", "filled", tradeId="7", uTime="1001"))
+    bench.start("orders:ANY")
+    bench.feed.take_rest(bench.batch, as_sent(order("1", uTime="1000")).encode())
+    bench.flush()
+    assert fields(bench) == {}
+
+
 def test_events_that_only_look_alike(bench: Any) -> None:
     """Executions of two orders with one tradeId, amends with two reqIds, a fill after an amend."""
     bench.start("orders:ANY")

@@ -191,6 +191,24 @@ def test_another_holder_finds_what_happened(hold: Hold, simulator: Simulator) ->
     assert len({row["tradeId"] for row in log(second) if row["tradeId"]}) == 2
 
 
+def test_rest_is_older_than_what_another_holder_heard(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """An order that was filled under the first worker, and that REST lists for the second, stays closed."""
+    first = hold(credentials=DEMO, rest_url=trouble.url)
+    first.subscribe("orders:ANY")
+    filled, stays = simulator.place(times=2, sz="0.01")
+    eventually(lambda: open_orders(first).keys() == {filled, stays})
+    listed = json.dumps({"code": "0", "msg": "", "data": list(open_orders(first).values())})
+    simulator.fill(filled)
+    eventually(lambda: open_orders(first).keys() == {stays})
+    first.redis.publish(first.keys.bus, "shutdown")
+    assert first.join() is Ending.SHUTDOWN
+    trouble.said["orders-pending"] = listed.encode()
+    second = hold(credentials=DEMO, rest_url=trouble.url)
+    eventually(lambda: gaps(second, "orders:ANY")[-1].get("filled"), timeout=20)
+    assert open_orders(second).keys() == {stays}
+    assert [row["state"] for row in log(second) if row["ordId"] == filled] == ["live", "filled"]
+
+
 def test_overlapping_topics_log_a_row_once(hold: Hold, simulator: Simulator) -> None:
     """orders:SPOT and orders:ANY both bring it; hash, log and row channel have it once."""
     held = hold(credentials=DEMO)
