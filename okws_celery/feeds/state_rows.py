@@ -74,10 +74,11 @@ def splitter(topic: Topic) -> Callable[[bytes], Rows]:
     name, identity = topic.channel.name, topic.channel.identity
     ended_states = _ENDED.get(name, frozenset())
     reader = RowReader("state", "pos", "uTime", "pTime", "ts", "cTime", *identity)
+    apart = _named_apart if name == "instruments" else _field
 
     def split(row: bytes) -> Rows:
         state, pos, u_time, p_time, ts, c_time, *identity = reader(row)
-        field = _field(row, identity)
+        field = apart(row, identity)
         ended = state in ended_states or (name in _POSITIONS and _is_zero(pos))
         item = Item(field, row, ended, (ms(u_time), ms(p_time) or ms(ts)))
         return Rows([item], _first_time((u_time, p_time, ts, c_time)), name in _WHOLE)
@@ -100,6 +101,7 @@ _balance_and_position = msgspec.json.Decoder(_BalanceAndPosition)
 _read_currency = RowReader("ccy", "uTime")
 _read_position = RowReader("posId", "pos", "uTime")
 _read_times = RowReader("uTime", "pTime", "eventType")
+_read_inst_type = RowReader("instType")
 _read_execution = RowReader("accFillSz", "tradeId", "state", "px", "sz", "reqId", "amendResult", "uTime")
 
 
@@ -170,6 +172,12 @@ def _field(row: bytes, identity: list[str]) -> str:
     if not any(identity):
         raise BadPush(f"row {row[:80]!r}: nothing in it says which one it is")
     return ":".join(identity)
+
+
+def _named_apart(row: bytes, identity: list[str]) -> str:
+    """Of instruments: a pair has one row under SPOT and another under MARGIN."""
+    field = _field(row, identity)
+    return f"MARGIN:{field}" if _read_inst_type(row) == ("MARGIN",) else field
 
 
 def _first_time(times: Iterable[str]) -> int:

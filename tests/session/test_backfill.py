@@ -14,6 +14,7 @@ from session.troubled_rest import Trouble, troubled
 from waiting import eventually
 
 from okws_celery import embedded
+from okws_celery.query import Reader
 from okws_celery.session import Ending
 from okws_celery.simulator import Simulator
 
@@ -94,6 +95,16 @@ class TestHistory:
         listed = held.redis.hgetall(held.data.of("instruments"))
         assert {"BTC-USDT", "ETH-USDT"} <= listed.keys()
         assert json.loads(listed["BTC-USDT"])["instType"] == "SPOT"
+
+    def test_pairs_that_are_traded_on_margin_too(self, hold: Hold) -> None:
+        """SPOT and MARGIN list the same pairs, each with rows of its own; readers of either get all of theirs."""
+        held = hold()
+        assert held.subscribe("instruments:SPOT", "instruments:MARGIN")["errorCode"] == 80000
+        reader = Reader(held.registry.settings, held.redis)
+        spot, margin = (reader.get(held.name, f"instruments:{kind}") for kind in ("SPOT", "MARGIN"))
+        assert spot["BTC-USDT"]["instType"] == "SPOT"
+        assert margin["MARGIN:BTC-USDT"]["instType"] == "MARGIN"
+        assert {f"MARGIN:{inst_id}" for inst_id in spot} == margin.keys()
 
     def test_a_topic_refused_for_its_instrument_is_tried_when_that_is_listed(
         self, hold: Hold, simulator: Simulator
