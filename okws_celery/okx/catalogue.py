@@ -159,5 +159,6 @@ CATALOGUE: dict[str, Channel] = {row[0]: _channel(*row) for row in _ROWS} | {
 
 
 def channel_of(name: str) -> Channel:
-    """The catalogue's line, or for a channel that it does not know: public, any keys, kept as 'latest'."""
+    """The catalogue's line, or for a channel that it does not know: any keys, kept as 'latest', public until OKX says
+    that it lives elsewhere."""
     return CATALOGUE.get(name) or Channel(name, "public", False, (), (), Kind.LATEST, (), known=False)

@@ -28,6 +28,7 @@ from okws_celery.session.links import Links
 from okws_celery.session.logins import Logins
 from okws_celery.session.logins import Owner as LoginOwner
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.other_paths import at_first, elsewhere
 from okws_celery.session.parked import Parked
 from okws_celery.session.poller import READ, WRITE, Watch
 from okws_celery.session.refill import Refill
@@ -42,6 +43,7 @@ __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _WILL_CLOSE = 64008
+_NOT_LOGGED_IN = 60011
 _KINDS_COUNTED = 100
 _READS = 8
 """Reads in one turn: a link in full flow must not hold up the others."""
@@ -137,7 +139,8 @@ class Exchange:
 
     def _want(self, entry: Entry, source: Topic) -> None:
         link = self._links.of(source.channel.path)
-        link.wants_login = link.wants_login or source.channel.login
+        may_need_it = source.channel.login or (not source.channel.known and self._credentials is not None)
+        link.wants_login = link.wants_login or may_need_it
         state = link.subscriptions.state(source.arg)
         link.subscriptions.want(source.arg, self._clock.now)
         if not self._board.shared(source.arg):
@@ -495,6 +498,9 @@ class Exchange:
                     self._first_push |= dict.fromkeys(texts, self._clock.now + _FIRST_PUSH_S)
                 case "refused":
                     self._refused(link, change)
+                case "retry" if self._will_never_do(change):
+                    link.subscriptions.unwant(change.arg)
+                    self._refused(link, change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
                     # While the link that this one replaces still serves the topic, nothing is missing.
@@ -506,7 +512,19 @@ class Exchange:
                 case _:
                     raise AssertionError(change.kind)
 
+    def _will_never_do(self, change: Change) -> bool:
+        """Whether a channel that is not in the catalogue turns out to need a login that this session has not."""
+        lacking = change.code == _NOT_LOGGED_IN and self._credentials is None
+        return lacking and not all(entry.topic.channel.known for entry in self._board.of_arg(change.arg))
+
     def _refused(self, link: Link, change: Change) -> None:
+        for entry in self._board.of_arg(change.arg):
+            other = elsewhere(entry.topic, change.code, logged_in=self._credentials is not None)
+            if other is not None:
+                link.subscriptions.unwant(change.arg)
+                self._board.turn_to(self._batch, entry, other, self._clock.ms)
+                self._want(entry, other)
+                return
         _log.warning("session %s: %s refused: %d %s", self._name, dict(change.arg), change.code, change.text)
         self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms, link.serial)
         for entry in self._board.of_arg(change.arg):
@@ -515,6 +533,9 @@ class Exchange:
             if usual(entry.topic) is not entry.topic:
                 self._fall_back(entry)
                 continue
+            if at_first(entry.topic) != entry.topic:
+                link.subscriptions.unwant(change.arg)
+                entry.topic = at_first(entry.topic)
             self._refill.left(text)
             self._parked.refused(entry.topic)
             self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
