@@ -260,6 +260,13 @@ class Board:
             self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
         self.resumed(batch, entry)
 
+    def lacks(self, batch: Batch, entry: Entry, reason: str) -> None:
+        """REST has not given what a topic begins with: a gap from the beginning on, open as long as it is asked."""
+        entry.refilling = True
+        if entry.gap_from < 0:
+            entry.gap_from, entry.gap_reason, entry.steady = 0, reason, 0
+            self._gap(batch, entry, None)
+
     def flushing(self) -> None:
         """Everything written up to now goes to Redis; what went before has arrived."""
         self._arrived.update(self._under_way)

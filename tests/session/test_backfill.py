@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from session.holding import Held
+from session.holding import DEMO, Held
 from session.listening import Listener
 from session.troubled_rest import Trouble, troubled
 from waiting import eventually
@@ -192,6 +192,30 @@ class TestRestInTrouble:
         assert "filled" not in closed
         assert closed["from"] < closed["to"]
         eventually(lambda: held.topic(TOPIC)["state"] == "live")
+
+    @pytest.mark.parametrize("topic", [TOPIC, "instruments:SPOT", "orders:ANY"])
+    def test_what_a_topic_begins_with(self, hold: Hold, trouble: Trouble, topic: str) -> None:
+        """The subscription succeeds, a GAP says that what was there before is missing, and when it is no more."""
+        trouble.always = 503
+        held = hold(rest_url=trouble.url, credentials=DEMO)
+        assert held.subscribe(topic)["errorCode"] == 80000
+        (told,) = gaps(held, topic)
+        assert (told["from"], told["to"]) == (0, None)
+        assert "no back-fill" in told["reason"]
+        trouble.always = 0
+        eventually(lambda: len(gaps(held, topic)) == 2, timeout=30)
+        assert gaps(held, topic)[1]["filled"]
+
+    def test_what_rest_does_not_give(self, hold: Hold, trouble: Trouble) -> None:
+        """It says no: what is missing ends with the first row that came."""
+        trouble.said["market/candles"] = b'{"code":"51000","msg":"Parameter bar error","data":[]}'
+        held = hold(rest_url=trouble.url)
+        assert held.subscribe(TOPIC)["errorCode"] == 80000
+        began, ended = eventually(lambda: len(told := gaps(held, TOPIC)) == 2 and told)
+        assert (began["from"], began["to"], ended["from"]) == (0, None, 0)
+        assert "Parameter bar error" in began["reason"]
+        assert ended["to"] in starts(rows(held))
+        assert "filled" not in ended
 
     def test_silent(self, hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
         """An answer that does not come holds nothing up for long."""
