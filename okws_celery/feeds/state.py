@@ -34,6 +34,8 @@ _ORDERS = frozenset({"orders", "orders-algo"})
 """Channels whose rows are events, each published once; of the others each push is."""
 _FINAL = frozenset({"orders", "orders-algo", "algo-advance", "sprd-orders", "grid-sub-orders"})
 """Channels of which a row that ended never comes back."""
+_BEGINS_WHOLE = frozenset({"algo-advance", "grid-positions", "account-greeks"})
+"""Channels whose first push has all rows of a topic, and does not say so (PROTOCOL 5.3, 5.4)."""
 _EXECUTED = frozenset({"orders", "sprd-orders", "grid-sub-orders"})
 """Channels whose rows tell of executions, which may be told again with a later time."""
 
@@ -58,6 +60,8 @@ class StateFeed:
         self._changed: dict[str, bytes | None] = {}
         # Rows of a snapshot whose last page has not come; None outside of one.
         self._pages: dict[str, Item] | None = None
+        # Whether the next push has all rows.
+        self._begins = self._channel in _BEGINS_WHOLE
         # Fields that were removed, oldest first, in case Redis refuses the batch that says so.
         self._gone: dict[str, None] = {}
         # Fields that were pushed since a list was asked for; None if none is.
@@ -94,7 +98,10 @@ class StateFeed:
         items = [item for rows in split for item in rows.items]
         if self._pushed is not None:
             self._pushed.update(item.field for item in items)
-        if push.event_type == "snapshot" or any(rows.is_snapshot for rows in split):
+        whole = push.event_type == "snapshot" or any(rows.is_snapshot for rows in split)
+        if self._begins and (split or self._channel != "grid-positions"):  # which may be empty before it begins
+            self._begins, whole = False, True
+        if whole:
             self._take_page(items, push.page, push.last_page)
         else:
             self._take(items)
@@ -132,6 +139,7 @@ class StateFeed:
     def interrupted(self, batch: Batch) -> None:
         """A snapshot that was under way will not be completed."""
         self._pages = None
+        self._begins = self._channel in _BEGINS_WHOLE
 
     def known(self, arg: Arg) -> Known:
         """The rows that stand, and those of a snapshot that is under way."""
@@ -140,6 +148,7 @@ class StateFeed:
 
     def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
         """Begin with the rows of another feed."""
+        self._begins = False
         if isinstance(known, list):
             known = {item.field: item.row for row in known for item in self._readable(row) if not item.ended}
         if isinstance(known, dict) and known:

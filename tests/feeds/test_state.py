@@ -413,6 +413,22 @@ def test_a_push_of_a_whole_family_replaces_it(bench: Any) -> None:
     assert bench.hash().keys() == {"BTC-USD-2-C", "ETH-USD-1-C"}
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_channel_that_begins_with_all_its_rows(bench: Any, restarted: bool) -> None:
+    """`algo-advance` does not say that its first push is a snapshot; what follows are events."""
+    bench.start("algo-advance:ANY")
+    bench.push({"algoId": "1", "state": "live"}, {"algoId": "2", "state": "live"})
+    bench.push({"algoId": "3", "state": "live"})
+    assert bench.hash().keys() == {"1", "2", "3"}
+    if restarted:
+        bench.start("algo-advance:ANY")
+    else:
+        bench.feed.interrupted(bench.batch)
+    bench.push({"algoId": "2", "state": "pause"})
+    bench.push({"algoId": "4", "state": "live"})
+    assert bench.hash().keys() == {"2", "4"}
+
+
 def test_rows_that_never_end_are_bounded(bench: Any) -> None:
     """The newest thousand deposits are kept."""
     bench.start("deposit-info")
