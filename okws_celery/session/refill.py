@@ -288,5 +288,8 @@ class Refill:
         return None
 
     def _families(self) -> list[str]:
-        args = [dict(asked_topic(entry.topic).arg) for entry in self._board]
-        return [arg["instFamily"] for arg in args if "instFamily" in arg]
+        topics = [entry.topic for entry in self._board]
+        args = [dict(asked_topic(topic).arg) for topic in topics]
+        # A v3 name that chooses an underlying may stand for a subscription that does not.
+        chosen = [topic.filter_value for topic in topics if topic.v3 and topic.v3.name == "option/instruments"]
+        return [*(arg["instFamily"] for arg in args if "instFamily" in arg), *chosen]
