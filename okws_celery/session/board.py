@@ -17,6 +17,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
 from okws_celery.feeds.logs import LogFeed
@@ -186,10 +188,29 @@ class Board:
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
-        routed = self._routes.find(bytes(push.arg))
+        spelling = bytes(push.arg)
+        routed = self._routes.find(spelling)
         if not routed:
+            return self._push_by_rows(batch, spelling, push, frame, now_ms, source)
+        return self._push_to_each(batch, routed, push, frame, now_ms, source)
+
+    def _push_by_rows(
+        self, batch: Batch, spelling: bytes, push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
+        found = self._routes.find_by_rows(spelling, push.data)
+        if not found:
             self.unrouted += 1
-            return None
+        broken: Entry | None = None
+        for routed, rows in found:
+            part = msgspec.structs.replace(push, data=rows)
+            broken = self._push_to_each(batch, routed, part, frame, now_ms, source) or broken
+            if any(served.entry.translated is None for served in routed):
+                frame = b""  # it is published once
+        return broken
+
+    def _push_to_each(
+        self, batch: Batch, routed: tuple[Served, ...], push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
         self.pushes += 1
         broken: Entry | None = None
         problem: BadPush | None = None
