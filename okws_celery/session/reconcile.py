@@ -39,12 +39,15 @@ from okws_celery.store.batch import Batch
 
 __all__ = ["Algos", "Orders"]
 
-_PAGES = 20
+_PAGES = 50
+"""OKX lets an account have 4,000 open orders."""
 _ONE_BY_ONE = 40
 """So many orders are asked for by their ids; more of them are looked for in the history."""
 _NO_SUCH_ORDER = frozenset({51000, 51001, 51603})
 _SLACK_MS = 2_000
 """The exchange's caches and clocks differ by less."""
+_FILLS_KEPT_MS = 3 * 86_400_000
+"""So far back REST tells executions."""
 _FILTERS = ("instType", "instFamily", "instId")
 _EXECUTED = ("partially_filled", "filled")
 
@@ -57,6 +60,8 @@ class _Found:
     fills: list[Row] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """What REST knows nothing of."""
+    reach_ms: int = 0
+    """Since when executions are told, if that is not from the beginning of the gap on; else 0."""
 
 
 class Orders:
@@ -77,7 +82,7 @@ class Orders:
             def merge(batch: Batch, _: bool) -> Outcome:
                 _merge(batch, feed, found)
                 _forget(batch, feed, known, found.unknown)
-                return Outcome(complete=True)
+                return Outcome(complete=not found.reach_ms, first_ts=found.reach_ms)
 
             return merge
 
@@ -118,6 +123,11 @@ def _orders(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes], 
         found.orders[ord_id_of(row)] = row
     if since_ms:
         found.fills = _pages(get, "billId", partial(fills_request, arguments, since_ms - _SLACK_MS))
+        kept_ms = int(time.time() * 1000) - _FILLS_KEPT_MS
+        if len(found.fills) >= _PAGES * A_PAGE:
+            found.reach_ms = time_of(found.fills[-1])
+        elif since_ms < kept_ms:
+            found.reach_ms = kept_ms
     ended = {ord_id: parsed(row) for ord_id, row in known.items() if ord_id not in found.orders}
     for fill in found.fills:
         if ord_id_of(fill) not in found.orders:

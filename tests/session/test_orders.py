@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from session.holding import DEMO, Held
 from session.listening import Listener
 from session.test_backfill import gaps
@@ -17,6 +18,7 @@ from waiting import eventually
 
 from okws_celery.session import Ending
 from okws_celery.simulator import Simulator
+from okws_celery.store.registry import now_ms
 
 Hold = Callable[..., Held]
 
@@ -238,6 +240,22 @@ def test_many_orders_ended_meanwhile(hold: Hold, simulator: Simulator) -> None:
     assert {row["ordId"] for row in ended} == set(ids[:60])
     assert {row["source"] for row in ended} == {"rest"}
     assert [ord_id for ord_id, _ in executions(held)] == [ids[60]]
+
+
+def test_a_gap_that_is_longer_than_rest_remembers(hold: Hold, redis_url: str) -> None:
+    """No worker for four days: executions are told for three, and the GAP says so."""
+    day_ms = 86_400_000
+    begun = now_ms() - 4 * day_ms
+    gap = {"op": "GAP", "topic": "orders:ANY", "from": begun, "to": None, "reason": "stopped"}
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("okex/tests/seen", "orders:ANY", begun)
+        client.xadd("okex/tests/gaps", {"data": json.dumps(gap)})
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    told = eventually(lambda: [gap for gap in gaps(held, "orders:ANY") if gap["to"]])
+    assert [gap["from"] for gap in told] == [begun]
+    assert abs(told[0]["to"] - begun - day_ms) < 60_000
+    assert "filled" not in told[0]
 
 
 def test_orders_that_rest_has_forgotten(hold: Hold) -> None:
