@@ -98,7 +98,7 @@ class Board:
         feed = translated or feed_of(route)
         if isinstance(feed, StateFeed):
             feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
-        entry = Entry(topic, feed, translated)
+        entry = Entry(topic, feed, translated, began=now_ms)
         self._arrived[entry] = entry.reached()
         self._entries[topic.text] = entry
         self._routes.add(entry)

@@ -74,7 +74,8 @@ class Orders:
         feed = entry.feed
         assert isinstance(feed, StateFeed)
         arguments, known = _arguments(entry), dict(feed.rows)
-        since_ms = entry.gap_from if entry.gap_from > 0 else feed.ledger.inherited_ms
+        begun_ms = feed.ledger.inherited_ms or (entry.began if gap else 0)
+        since_ms = entry.gap_from if entry.gap_from > 0 else begun_ms
 
         def look(get: Get) -> Merge:
             found = _orders(get, arguments, known, since_ms)

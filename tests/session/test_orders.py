@@ -177,6 +177,22 @@ def test_rest_is_away_for_a_while(hold: Hold, simulator: Simulator, trouble: Tro
     eventually(lambda: gaps(held, "orders:ANY")[-1].get("filled"))
 
 
+def test_rest_is_away_from_the_beginning(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """An order that was placed and filled during a cut is told when REST answers for the first time."""
+    trouble.always = 503
+    held = hold(credentials=DEMO, rest_url=trouble.url)
+    assert held.subscribe("orders:ANY")["errorCode"] == 80000
+    cut(held, simulator)
+    (placed,) = simulator.place(sz="0.01")
+    simulator.fill(placed)
+    simulator.resume()
+    eventually(lambda: held.topic("orders:ANY")["state"] == "live", timeout=20)
+    trouble.always = 0
+    eventually(lambda: [ord_id for ord_id, _ in executions(held)] == [placed], timeout=30)
+    eventually(lambda: gaps(held, "orders:ANY")[-1].get("filled"))
+    assert open_orders(held) == {}
+
+
 def test_another_holder_finds_what_happened(hold: Hold, simulator: Simulator) -> None:
     """Between the end of one worker and the begin of the next an order was filled."""
     first = hold(credentials=DEMO)
