@@ -261,7 +261,8 @@ class Board:
         if entry.feed.live:
             self._live(batch, entry, now_ms)
             settled = source == entry.source and entry.gap_from < 0 and not _is_repeated(entry)
-            if settled and entry.translated is None:
+            # What is told of instruments is looked at: topics that are parked wait for it.
+            if settled and entry.translated is None and entry.topic.channel.name != "instruments":
                 entry.steady = source
         elif entry.state == "live":
             # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.

@@ -214,7 +214,7 @@ class Exchange:
     @property
     def flows(self) -> bool:
         """Whether pushes of steady topics ask for nothing but to be written."""
-        return not self.unread and not self._parked.texts
+        return not self.unread
 
     @property
     def closed(self) -> bool:
@@ -400,7 +400,7 @@ class Exchange:
         at = count - left if left >= 0 else 0
         while at < count:
             try:
-                if link.state is LinkState.UP and not self._parked.texts:
+                if link.state is LinkState.UP:
                     rest = frames[at:] if at else frames
                     at = count - board.take(self._batch, rest, self._clock.ms, link.serial)
                     if at == count:
@@ -557,6 +557,7 @@ class Exchange:
 
     def _try_again(self, texts: list[str]) -> None:
         """These topics were refused, and what they are about is listed by now."""
+        self.stirred = self.stirred or bool(texts)
         for text in texts:
             entry = self._board.get(text)
             if entry is not None and entry.state == "refused":

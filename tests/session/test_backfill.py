@@ -117,6 +117,25 @@ class TestHistory:
         held.subscribe("instruments:SPOT")
         eventually(lambda: held.topic("tickers:ETH-USDT")["state"] == "live")
 
+    def test_a_topic_refused_for_its_instrument_is_tried_when_the_channel_tells_of_it(
+        self, hold: Hold, simulator: Simulator
+    ) -> None:
+        """A new listing is pushed: not while it is suspended, but as soon as it is live."""
+        held = hold()
+        held.subscribe("instruments:SPOT")
+        simulator.fault("refuse", arg="tickers:ETH-USDT", code=60018, times=1)
+        assert held.subscribe("tickers:ETH-USDT", "tickers:BTC-USDT")["errorCode"] == 60018
+        asked = len(simulator.requests)
+        with Listener(held.registry.settings.redis_url, held.data.of("instruments")) as listener:
+            for state in ("suspend", "live"):
+                row = {"instType": "SPOT", "instId": "ETH-USDT", "state": state}
+                push = {"arg": {"channel": "instruments", "instType": "SPOT"}, "data": [row]}
+                assert held.topic("tickers:ETH-USDT")["state"] == "refused"
+                assert len(simulator.requests) == asked
+                simulator.fault("send", path="public", text=json.dumps(push))
+                eventually(lambda row=row: row in [push["data"][0] for push in listener.messages()])  # type: ignore[misc]
+        eventually(lambda: held.topic("tickers:ETH-USDT")["state"] == "live")
+
 
 class TestCandlesAcrossCuts:
     """Each closed candle is published once, in order, whatever happened to the connection."""
