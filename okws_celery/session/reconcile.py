@@ -7,7 +7,7 @@ exchange pushes meanwhile is newer, and nothing that REST says goes back behind 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -50,6 +50,7 @@ _FILLS_KEPT_MS = 3 * 86_400_000
 """So far back REST tells executions."""
 _FILTERS = ("instType", "instFamily", "instId")
 _EXECUTED = ("partially_filled", "filled")
+_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 
 
 @dataclass(slots=True)
@@ -129,6 +130,8 @@ def _orders(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes], 
             found.reach_ms = time_of(found.fills[-1])
         elif since_ms < kept_ms:
             found.reach_ms = kept_ms
+        for row in _placed_and_ended(get, arguments, since_ms - _SLACK_MS):
+            found.orders.setdefault(ord_id_of(row), row)
     ended = {ord_id: parsed(row) for ord_id, row in known.items() if ord_id not in found.orders}
     for fill in found.fills:
         if ord_id_of(fill) not in found.orders:
@@ -139,6 +142,26 @@ def _orders(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes], 
         for ord_id, row in ended.items():
             _ask_for_one(get, ord_id, order_request(str(row.get("instId", "")), ord_id), found)
     return found
+
+
+def _placed_and_ended(get: Get, arguments: Mapping[str, str], since_ms: int) -> Iterator[Row]:
+    """Orders that were placed since a time and are over, oldest first: of those that nobody has seen, this tells."""
+    types = (arguments["instType"],) if "instType" in arguments else _TYPES
+    for inst_type in types:
+        try:
+            rows = _pages(get, "ordId", partial(past_orders_request, inst_type, since_ms))
+        except RestError as problem:
+            if problem.passing or not problem.code:
+                raise
+            continue  # this account has no such orders
+        yield from (row for row in reversed(rows) if _is_chosen(row, arguments))
+
+
+def _is_chosen(row: Row, arguments: Mapping[str, str]) -> bool:
+    inst_id = str(row.get("instId"))
+    if "instId" in arguments:
+        return inst_id == arguments["instId"]
+    return inst_id.startswith(arguments["instFamily"] + "-") if "instFamily" in arguments else True
 
 
 def _algos(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes]) -> _Found:

@@ -122,6 +122,22 @@ def test_an_order_that_lived_and_died_meanwhile(hold: Hold, simulator: Simulator
     assert open_orders(held) == {}
 
 
+def test_orders_that_were_placed_and_canceled_meanwhile(hold: Hold, simulator: Simulator) -> None:
+    """Nobody had seen them, and they left no execution: their end is in the log, of those that the topic is about."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY", "orders:instType=SPOT,instId=ETH-USDT")
+    cut(held, simulator)
+    (one,) = simulator.place(sz="0.01")
+    simulator.cancel(one)
+    back(held, simulator)
+    eventually(lambda: [row["ordId"] for row in log(held)] == [one])
+    assert (log(held)[0]["state"], log(held)[0]["source"]) == ("canceled", "rest")
+    other = "orders:instType=SPOT,instId=ETH-USDT"
+    eventually(lambda: gaps(held, other)[-1].get("filled"))
+    assert len(log(held)) == 1
+    assert open_orders(held) == {}
+
+
 def test_nothing_new_leaves_no_trace(hold: Hold, simulator: Simulator) -> None:
     """Cuts during which nothing happened change neither hash nor log, and publish nothing."""
     held = hold(credentials=DEMO)
