@@ -1,4 +1,4 @@
-"""Whatever happens to an account's orders and to the session: hash and log agree with what the exchange has."""
+"""Whatever happens to an account and to the session: hashes and logs agree with what the exchange has."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from simulator.signing import Rest
 from waiting import eventually
 
 from okws_celery.simulator import Simulator
+from okws_celery.simulator.accounts import AccountSetup
 
 STEPS = 60
 
@@ -65,6 +66,55 @@ def test_hash_and_log_are_what_happened(hold: Callable[..., Held], simulator: Si
         return True
 
     eventually(agrees, timeout=30)
+
+
+@pytest.mark.parametrize("hedged", [False, True], ids=["net", "long and short"])
+def test_positions_are_those_that_are_open(hold: Callable[..., Held], hedged: bool) -> None:
+    """Orders are filled on several contracts, events come twice and snapshots in pages of two, the link is cut, the
+    session is taken over: all topics of positions agree with the account, and each execution is logged once."""
+    chance = random.Random(hedged)
+    setup = AccountSetup(page_rows=2, duplicates=True, late_close=True, hedged=hedged)
+    with Simulator(limits=False, api_keys=[setup]) as exchange:
+        urls = {"ws_url": exchange.ws_url, "rest_url": exchange.rest_url}
+        held = hold(credentials=DEMO, **urls)
+        topics = ["orders:ANY", "positions:ANY", "positions:SWAP", "balance_and_position"]
+        topics.append("positions:instType=SWAP,instFamily=ETH-USDT")
+        assert held.subscribe(*topics)["errorCode"] == 80000
+        alive: set[str] = set()
+        for _ in range(STEPS):
+            match chance.choices(["place", "fill", "cut", "take over"], [40, 40, 10, 5])[0]:
+                case "cut":
+                    exchange.drop("private")
+                case "take over":
+                    _end(held)
+                    held = hold(credentials=DEMO, **urls)
+                case "fill" if alive:
+                    one = chance.choice(sorted(alive))
+                    exchange.fill(one)
+                    alive.discard(one)
+                case _:
+                    side = chance.choice(["buy", "sell"])
+                    more = {"posSide": {"buy": "long", "sell": "short"}[side]} if hedged else {}
+                    contract = chance.choice(["BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"])
+                    mode = chance.choice(["cross", "isolated"])
+                    alive.update(exchange.place(instId=contract, side=side, tdMode=mode, sz="1", **more))
+
+        def agrees() -> bool:
+            positions = {row["posId"]: row["pos"] for row in exchange.account()["positions"]}
+            assert _sizes(held, "positions") == positions
+            assert _sizes(held, "balance_and_position") == positions
+            assert open_orders(held).keys() == alive
+            return True
+
+        eventually(agrees, timeout=30)
+        trades = Counter((row["ordId"], row["tradeId"]) for row in log(held) if row["tradeId"])
+        assert set(trades.values()) == {1}
+        _end(held)
+
+
+def _sizes(held: Held, channel: str) -> dict[str, str]:
+    rows = map(json.loads, held.redis.hvals(held.data.of(channel)))
+    return {row["posId"]: row["pos"] for row in rows if "posId" in row}
 
 
 def _end(held: Held) -> None:
