@@ -76,6 +76,11 @@ class StateFeed:
         return not self._waiting and self.ledger.prepared
 
     @property
+    def under_way(self) -> bool:
+        """Whether pages of a snapshot are still to come."""
+        return self._pages is not None
+
+    @property
     def rows(self) -> Mapping[str, bytes]:
         """The rows that this topic answers for, by field."""
         return self._rows

@@ -12,6 +12,7 @@ import websocket
 
 from okws_celery.errors import BAD_COMMAND, DONE, answer
 from okws_celery.feeds.route import BadPush
+from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
@@ -49,6 +50,8 @@ _READS = 8
 """Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
+_SNAPSHOTS = frozenset({"account", "positions", "balance_and_position", "algo-advance", "account-greeks"})
+"""Channels of state that do so too, in pages perhaps."""
 _FIRST_PUSH_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -308,8 +311,7 @@ class Exchange:
         """Tell those who wait for an acknowledged topic, with its first push or when that stays away."""
         for text, due in list(self._first_push.items()):
             entry = self._board.get(text)
-            at_once = entry is None or entry.seen or entry.topic.channel.kind not in _PUSHED_AT_ONCE
-            if (at_once or self._clock.now >= due) and not self._refill.pending(text):
+            if (entry is None or _has_begun(entry) or self._clock.now >= due) and not self._refill.pending(text):
                 del self._first_push[text]
                 self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
 
@@ -565,6 +567,13 @@ class Exchange:
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))
+
+
+def _has_begun(entry: Entry) -> bool:
+    """Whether what the exchange pushes with its ack is there."""
+    if isinstance(entry.feed, StateFeed):
+        return entry.topic.v5.channel.name not in _SNAPSHOTS or (entry.seen > 0 and not entry.feed.under_way)
+    return entry.seen > 0 or entry.topic.channel.kind not in _PUSHED_AT_ONCE
 
 
 def _too_many(event: Event) -> Event:
