@@ -246,7 +246,8 @@ class Refill:
         final = problem.code and not problem.passing
         job.due = self._clock.now + _PAUSES_S[min(job.tries, len(_PAUSES_S)) - 1]
         if final or (job.tries >= _TRIES and not job.source.insists):
-            self._lacks(job, problem)
+            if job.source.insists or not final:  # that there is no history is an answer
+                self._lacks(job, problem)
             self._give_up(job)
         else:
             self._let_go(job)

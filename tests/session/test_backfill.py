@@ -226,15 +226,15 @@ class TestRestInTrouble:
         assert gaps(held, topic)[1]["filled"]
 
     def test_what_rest_does_not_give(self, hold: Hold, trouble: Trouble) -> None:
-        """It says no: what is missing ends with the first row that came."""
+        """That there is no history is an answer; a list of orders that the key may not read is missing."""
         trouble.said["market/candles"] = b'{"code":"51000","msg":"Parameter bar error","data":[]}'
-        held = hold(rest_url=trouble.url)
-        assert held.subscribe(TOPIC)["errorCode"] == 80000
-        began, ended = eventually(lambda: len(told := gaps(held, TOPIC)) == 2 and told)
-        assert (began["from"], began["to"], ended["from"]) == (0, None, 0)
-        assert "Parameter bar error" in began["reason"]
-        assert ended["to"] in starts(rows(held))
-        assert "filled" not in ended
+        trouble.said["trade/orders"] = b'{"code":"50120","msg":"No permission","data":[]}'
+        held = hold(rest_url=trouble.url, credentials=DEMO)
+        assert held.subscribe(TOPIC, "orders:ANY")["errorCode"] == 80000
+        (told,) = gaps(held, "orders:ANY")
+        assert (told["from"], told["to"]) == (0, None)
+        assert "No permission" in told["reason"]
+        assert gaps(held, TOPIC) == []
 
     def test_silent(self, hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
         """An answer that does not come holds nothing up for long."""
