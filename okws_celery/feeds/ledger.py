@@ -7,7 +7,7 @@ so none of them can tell alone whether a row is news.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -28,7 +28,9 @@ _read_order = RowReader("ordId", "state", "tradeId", "reqId", "amendResult", "fi
 class Ledger:
     """Belongs to the session's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, final: bool = False) -> None:
+        """`final`: what ended never comes back, as an order does not, and the log tells of it."""
+        self._final = final
         self.prepared = True
         """What the log holds is known."""
         self.inherited_ms = 0
@@ -45,15 +47,20 @@ class Ledger:
 
     def takes(self, item: Item) -> bool:
         """Whether a row is not older than what is known of its identity; what ended comes back only with newer ones."""
-        gone = self._ended.get(item.field)
-        if gone is not None and not item.ended and gone[0] and item.time[0] and item.time <= gone:
-            return False
+        if self._final and item.ended:
+            return True
+        if item.field in self._ended and not item.ended:
+            gone = self._ended[item.field]
+            if self._final or (gone[0] and item.time[0] and item.time <= gone):
+                return False
         return not _older(item.time, self._versions.get(item.field, (0, 0)))
 
     def is_newer(self, item: Item) -> bool:
         """Whether a row of REST says something that is not known: a later change, or an end that was missed."""
         if item.field in self._ended:
             return False
+        if self._final and item.ended:
+            return True
         known = self._versions.get(item.field)
         if known is None or not (known[0] and item.time[0]):
             return known is None or item.ended
@@ -71,16 +78,21 @@ class Ledger:
     # -- the log
 
     def prepare(
-        self, batch: Batch, log_key: str, channel: str, restored: Callable[[bytes], bytes] = lambda row: row
+        self,
+        batch: Batch,
+        log_key: str,
+        channel: str,
+        restored: Callable[[bytes], bytes],
+        items: Callable[[bytes], Iterable[Item]],
     ) -> None:
-        """Ask for the tail of the log, so that nothing in it is written again.
+        """Ask for the tail of the log, so that nothing in it is written again, nor what ended there begins anew.
 
-        `restored` makes of a row of the log one of the channel, as far as that can be.
+        `restored` makes of a row of the log one of the channel, as far as that can be; `items` takes that apart.
         """
         if not self._asked:
             self._asked, self.prepared = True, False
             command = ("XREVRANGE", log_key, "+", "-", "COUNT", _TAIL)
-            batch.ask(lambda reply: self._learn(reply, batch, log_key, channel, restored), *command)
+            batch.ask(lambda reply: self._learn(reply, batch, log_key, channel, restored, items), *command)
 
     def is_news(self, channel: str, row: bytes) -> bool:
         """Whether a row is not in the log yet; it is taken as being there from now on.
@@ -123,10 +135,18 @@ class Ledger:
         for _, command in lost:
             self.log(batch, *command)
 
-    def _learn(self, reply: Any, batch: Batch, log_key: str, channel: str, restored: Callable[[bytes], bytes]) -> None:
+    def _learn(
+        self,
+        reply: Any,
+        batch: Batch,
+        log_key: str,
+        channel: str,
+        restored: Callable[[bytes], bytes],
+        items: Callable[[bytes], Iterable[Item]],
+    ) -> None:
         if reply is None:
             self._asked = False
-            self.prepare(batch, log_key, channel, restored)
+            self.prepare(batch, log_key, channel, restored, items)
             return
         self.prepared = True
         before = dict(self._logged)
@@ -138,6 +158,9 @@ class Ledger:
                 self.inherited_ms = max(self.inherited_ms, _time(row) if order else 0)
             except BadPush:
                 continue
+            for item in items(row) if self._final else ():
+                if item.ended:
+                    _remember(self._ended, item.field, item.time)
         self._logged.update(before)
 
 

@@ -19,7 +19,7 @@ import msgspec
 from okws_celery.feeds.ledger import Ledger
 from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import is_error, pairs, text
-from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, splitter
+from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, goes_back, splitter
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.store.batch import Batch
@@ -32,6 +32,12 @@ _ENDLESS = frozenset({"deposit-info", "withdrawal-info", "economic-calendar", "a
 _MOST_ENDLESS = 1_000
 _ORDERS = frozenset({"orders", "orders-algo"})
 """Channels whose rows are events, each published once; of the others each push is."""
+_FINAL = frozenset({"orders", "orders-algo", "algo-advance", "sprd-orders", "grid-sub-orders"})
+"""Channels of which a row that ended never comes back."""
+_BEGINS_WHOLE = frozenset({"algo-advance", "grid-positions", "account-greeks"})
+"""Channels whose first push has all rows of a topic, and does not say so (PROTOCOL 5.3, 5.4)."""
+_EXECUTED = frozenset({"orders", "sprd-orders", "grid-sub-orders"})
+"""Channels whose rows tell of executions, which may be told again with a later time."""
 
 
 class StateFeed:
@@ -41,11 +47,11 @@ class StateFeed:
         self.last_ts = 0
         self.first_ts = 0
         self.live = True
-        self.ledger = Ledger()
-        """Shared by the topics of a key."""
         self._route = route
         self._key = route.key
         self._channel = route.topic.v5.channel.name
+        self.ledger = Ledger(final=self._channel in _FINAL)
+        """Shared by the topics of a key."""
         self._log_key = route.key + "/log" if route.topic.channel.logged else ""
         self._split = splitter(route.topic.v5)
         self._most = _MOST_ENDLESS if self._channel in _ENDLESS else 0
@@ -54,6 +60,8 @@ class StateFeed:
         self._changed: dict[str, bytes | None] = {}
         # Rows of a snapshot whose last page has not come; None outside of one.
         self._pages: dict[str, Item] | None = None
+        # Whether the next push has all rows.
+        self._begins = self._channel in _BEGINS_WHOLE
         # Fields that were removed, oldest first, in case Redis refuses the batch that says so.
         self._gone: dict[str, None] = {}
         # Fields that were pushed since a list was asked for; None if none is.
@@ -68,6 +76,11 @@ class StateFeed:
         return not self._waiting and self.ledger.prepared
 
     @property
+    def under_way(self) -> bool:
+        """Whether pages of a snapshot are still to come."""
+        return self._pages is not None
+
+    @property
     def rows(self) -> Mapping[str, bytes]:
         """The rows that this topic answers for, by field."""
         return self._rows
@@ -77,7 +90,7 @@ class StateFeed:
         self._waiting = True
         batch.ask(lambda reply: self._learn(reply, batch), "HGETALL", self._key)
         if self._log_key:
-            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged)
+            self.ledger.prepare(batch, self._log_key, self._channel, self._as_logged, self._readable)
 
     def write(self, batch: Batch, push: Push) -> str:
         """Take over what changed; a snapshot replaces all rows of the topic when its last page is there."""
@@ -90,7 +103,10 @@ class StateFeed:
         items = [item for rows in split for item in rows.items]
         if self._pushed is not None:
             self._pushed.update(item.field for item in items)
-        if push.event_type == "snapshot" or any(rows.is_snapshot for rows in split):
+        whole = push.event_type == "snapshot" or any(rows.is_snapshot for rows in split)
+        if self._begins and (split or self._channel != "grid-positions"):  # which may be empty before it begins
+            self._begins, whole = False, True
+        if whole:
             self._take_page(items, push.page, push.last_page)
         else:
             self._take(items)
@@ -128,6 +144,7 @@ class StateFeed:
     def interrupted(self, batch: Batch) -> None:
         """A snapshot that was under way will not be completed."""
         self._pages = None
+        self._begins = self._channel in _BEGINS_WHOLE
 
     def known(self, arg: Arg) -> Known:
         """The rows that stand, and those of a snapshot that is under way."""
@@ -136,6 +153,7 @@ class StateFeed:
 
     def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
         """Begin with the rows of another feed."""
+        self._begins = False
         if isinstance(known, list):
             known = {item.field: item.row for row in known for item in self._readable(row) if not item.ended}
         if isinstance(known, dict) and known:
@@ -180,7 +198,7 @@ class StateFeed:
                 news = self.ledger.is_newer(item)
                 if news:
                     self.ledger.is_news(self._channel, raw)
-                    self._take([item])
+                    self._set(item)
             if news:
                 self._write_log(batch, raw)
                 if self._route.publish_rows:
@@ -255,11 +273,16 @@ class StateFeed:
 
     def _take(self, items: Iterable[Item]) -> None:
         for item in items:
-            if self.ledger.takes(item):
+            if self.ledger.takes(item) and not self._is_repeat(item):
                 self._set(item)
                 # What happens while a snapshot is under way is newer than its pages.
                 if self._pages is not None:
                     self._pages[item.field] = item
+
+    def _is_repeat(self, item: Item) -> bool:
+        """Whether it tells of an execution that is known, with a time of its own."""
+        known = self._rows.get(item.field) if self._channel in _EXECUTED and not item.ended else None
+        return known is not None and goes_back(item.row, known)
 
     def _set(self, item: Item) -> None:
         self.ledger.took(item)

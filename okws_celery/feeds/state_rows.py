@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal, DecimalException
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from okws_celery.feeds.route import BadPush
 from okws_celery.feeds.rows import RowReader, ms
 from okws_celery.okx.topics import Topic
 
-__all__ = ["ACCOUNT_FIELD", "Item", "Rows", "Time", "belongs", "splitter"]
+__all__ = ["ACCOUNT_FIELD", "Item", "Rows", "Time", "belongs", "goes_back", "splitter"]
 
 ACCOUNT_FIELD = "account"
 """Field of the hash of `account` that holds the account level; every other field is a currency."""
@@ -73,10 +74,11 @@ def splitter(topic: Topic) -> Callable[[bytes], Rows]:
     name, identity = topic.channel.name, topic.channel.identity
     ended_states = _ENDED.get(name, frozenset())
     reader = RowReader("state", "pos", "uTime", "pTime", "ts", "cTime", *identity)
+    apart = _named_apart if name == "instruments" else _field
 
     def split(row: bytes) -> Rows:
         state, pos, u_time, p_time, ts, c_time, *identity = reader(row)
-        field = _field(row, identity)
+        field = apart(row, identity)
         ended = state in ended_states or (name in _POSITIONS and _is_zero(pos))
         item = Item(field, row, ended, (ms(u_time), ms(p_time) or ms(ts)))
         return Rows([item], _first_time((u_time, p_time, ts, c_time)), name in _WHOLE)
@@ -99,6 +101,8 @@ _balance_and_position = msgspec.json.Decoder(_BalanceAndPosition)
 _read_currency = RowReader("ccy", "uTime")
 _read_position = RowReader("posId", "pos", "uTime")
 _read_times = RowReader("uTime", "pTime", "eventType")
+_read_inst_type = RowReader("instType")
+_read_execution = RowReader("accFillSz", "tradeId", "state", "px", "sz", "reqId", "amendResult", "uTime")
 
 
 def _split_account(row: bytes) -> Rows:
@@ -152,10 +156,28 @@ def belongs(topic: Topic, field: str, row: str | bytes) -> bool:
     )
 
 
+def goes_back(row: bytes, known: bytes) -> bool:
+    """Whether a row of an order says less than what is known of it: less is executed, or the same again, which OKX
+    repeats with another time (PROTOCOL 5.3)."""
+    done, *event, when = _read_execution(row)
+    known_done, *known_event, known_when = _read_execution(known)
+    try:
+        more = Decimal(done or 0) - Decimal(known_done or 0)
+    except DecimalException:
+        return False
+    return more < 0 or (not more and bool(event[0]) and event == known_event and when != known_when)
+
+
 def _field(row: bytes, identity: list[str]) -> str:
     if not any(identity):
         raise BadPush(f"row {row[:80]!r}: nothing in it says which one it is")
     return ":".join(identity)
+
+
+def _named_apart(row: bytes, identity: list[str]) -> str:
+    """Of instruments: a pair has one row under SPOT and another under MARGIN."""
+    field = _field(row, identity)
+    return f"MARGIN:{field}" if _read_inst_type(row) == ("MARGIN",) else field
 
 
 def _first_time(times: Iterable[str]) -> int:

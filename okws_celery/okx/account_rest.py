@@ -23,6 +23,7 @@ ALGO_TYPES = ("conditional,oco", "trigger", "chase")
 """The kinds of order of the channel `orders-algo` (PROTOCOL 5.4), as REST takes them together."""
 
 _A_SECOND = 28.0  # OKX: 60 in 2 s of most
+_A_SECOND_PAST = 18.0
 _A_SECOND_SLOW = 9.0
 
 
@@ -39,7 +40,7 @@ def order_request(inst_id: str, ord_id: str) -> RestRequest:
 def past_orders_request(inst_type: str, begin_ms: int, older_than: str = "") -> RestRequest:
     """Orders of a type that ended since a time, newest first, of the last seven days; older than an ordId."""
     return _page(
-        "/api/v5/trade/orders-history", {"instType": inst_type, "begin": str(begin_ms)}, older_than, _A_SECOND_SLOW
+        "/api/v5/trade/orders-history", {"instType": inst_type, "begin": str(begin_ms)}, older_than, _A_SECOND_PAST
     )
 
 

@@ -14,13 +14,18 @@ __all__ = ["BARS", "CATALOGUE", "Channel", "Kind", "channel_of"]
 
 
 class Kind(Enum):
-    """How rows of a channel are kept in Redis (one file of feeds/ each)."""
+    """How rows of a channel are kept in Redis (one file of feeds/ each), and with that their order."""
 
     LATEST = "latest"
+    """The last that came."""
     CANDLES = "candles"
+    """By `ts`."""
     LOG = "log"
+    """As they happened: by their time, then by the number that is their identity."""
     BOOK = "book"
+    """By `seqId`; levels best first."""
     STATE = "state"
+    """By identity; of one identity the row with the later `uTime` counts, then with the later `pTime` or `ts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +164,6 @@ CATALOGUE: dict[str, Channel] = {row[0]: _channel(*row) for row in _ROWS} | {
 
 
 def channel_of(name: str) -> Channel:
-    """The catalogue's line, or for a channel that it does not know: public, any keys, kept as 'latest'."""
+    """The catalogue's line, or for a channel that it does not know: any keys, kept as 'latest', public until OKX says
+    that it lives elsewhere."""
     return CATALOGUE.get(name) or Channel(name, "public", False, (), (), Kind.LATEST, (), known=False)

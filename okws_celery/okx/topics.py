@@ -146,13 +146,24 @@ def _from_arg(given: Mapping[object, object], partial: bool) -> Topic:
     for key, value in given.items():
         if key == "channel":
             continue
-        if isinstance(value, Mapping) and key == "extraParams":
-            value = json.dumps(dict(value), separators=(",", ":"))
+        if key == "extraParams":
+            value = _compact(value)
         if not isinstance(key, str) or not _ARG_KEY.fullmatch(key) or not isinstance(value, str):
             raise BadCommand(f"topic {dict(given)!r}: keys are letters and values are text, as OKX takes them")
         if value:
             arguments[key] = value
     return topic_of(channel_of(name), arguments, partial)
+
+
+def _compact(value: object) -> object:
+    """An object as OKX takes it in `extraParams`, as text, without the spaces with which it may be written."""
+    said = value
+    if isinstance(value, str):
+        try:
+            said = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return json.dumps(dict(said), separators=(",", ":")) if isinstance(said, Mapping) else value
 
 
 def _arguments(given: str, channel: Channel, rest: str) -> dict[str, str]:

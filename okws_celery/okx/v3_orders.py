@@ -51,6 +51,7 @@ _ALGO_STATUS = {
     "order_failed": "6",
     "partially_failed": "6",
 }
+_ALGO_STATUS_BACK = {"2": "effective", "3": "canceled", "4": "partially_effective", "5": "pause", "6": "order_failed"}
 
 
 _EXACT = Context(prec=100)
@@ -125,6 +126,7 @@ def _order_back(row: Fields) -> Fields:
         "ordId": row.get("order_id"),
         "instId": row.get("instrument_id"),
         "state": _STATES_BACK.get(at(row, "state"), "live"),
+        "accFillSz": at(row, "filled_size") or at(row, "filled_qty"),
         "tradeId": row.get("last_fill_id"),
         "reqId": row.get("last_request_id"),
         "amendResult": row.get("last_amend_result"),
@@ -137,6 +139,7 @@ def _algo_back(row: Fields) -> Fields:
     return {
         "algoId": row.get("algo_id"),
         "instId": row.get("instrument_id"),
+        "state": _ALGO_STATUS_BACK.get(at(row, "status"), "live"),
         "uTime": str(ms_of_iso(at(row, "timestamp")) or ""),
     }
 

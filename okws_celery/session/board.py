@@ -17,6 +17,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
 from okws_celery.feeds.logs import LogFeed
@@ -96,7 +98,7 @@ class Board:
         feed = translated or feed_of(route)
         if isinstance(feed, StateFeed):
             feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
-        entry = Entry(topic, feed, translated)
+        entry = Entry(topic, feed, translated, began=now_ms)
         self._arrived[entry] = entry.reached()
         self._entries[topic.text] = entry
         self._routes.add(entry)
@@ -186,10 +188,29 @@ class Board:
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
         sense."""
-        routed = self._routes.find(bytes(push.arg))
+        spelling = bytes(push.arg)
+        routed = self._routes.find(spelling)
         if not routed:
+            return self._push_by_rows(batch, spelling, push, frame, now_ms, source)
+        return self._push_to_each(batch, routed, push, frame, now_ms, source)
+
+    def _push_by_rows(
+        self, batch: Batch, spelling: bytes, push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
+        found = self._routes.find_by_rows(spelling, push.data)
+        if not found:
             self.unrouted += 1
-            return None
+        broken: Entry | None = None
+        for routed, rows in found:
+            part = msgspec.structs.replace(push, data=rows)
+            broken = self._push_to_each(batch, routed, part, frame, now_ms, source) or broken
+            if any(served.entry.translated is None for served in routed):
+                frame = b""  # it is published once
+        return broken
+
+    def _push_to_each(
+        self, batch: Batch, routed: tuple[Served, ...], push: Push, frame: bytes, now_ms: int, source: int
+    ) -> Entry | None:
         self.pushes += 1
         broken: Entry | None = None
         problem: BadPush | None = None
@@ -240,7 +261,8 @@ class Board:
         if entry.feed.live:
             self._live(batch, entry, now_ms)
             settled = source == entry.source and entry.gap_from < 0 and not _is_repeated(entry)
-            if settled and entry.translated is None:
+            # What is told of instruments is looked at: topics that are parked wait for it.
+            if settled and entry.translated is None and entry.topic.channel.name != "instruments":
                 entry.steady = source
         elif entry.state == "live":
             # A snapshot that is crossed asks for no new subscription; it is stale until merging has put it right.
@@ -259,6 +281,13 @@ class Board:
         if entry.gap_from >= 0 and (complete or first_ts):
             self._close_gap(batch, entry, entry.gap_from if complete else first_ts, filled=complete)
         self.resumed(batch, entry)
+
+    def lacks(self, batch: Batch, entry: Entry, reason: str) -> None:
+        """REST has not given what a topic begins with: a gap from the beginning on, open as long as it is asked."""
+        entry.refilling = True
+        if entry.gap_from < 0:
+            entry.gap_from, entry.gap_reason, entry.steady = 0, reason, 0
+            self._gap(batch, entry, None)
 
     def flushing(self) -> None:
         """Everything written up to now goes to Redis; what went before has arrived."""

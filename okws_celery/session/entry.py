@@ -23,6 +23,8 @@ class Entry:
     feed: Feed
     translated: Translated | None = None
     """The feed of a v3 topic once more; None for one of v5."""
+    began: int = 0
+    """When the session began with it."""
     state: str = "pending"
     since: int = 0
     reason: str = ""

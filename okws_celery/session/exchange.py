@@ -12,6 +12,7 @@ import websocket
 
 from okws_celery.errors import BAD_COMMAND, DONE, answer
 from okws_celery.feeds.route import BadPush
+from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.endpoints import Endpoints
@@ -28,6 +29,7 @@ from okws_celery.session.links import Links
 from okws_celery.session.logins import Logins
 from okws_celery.session.logins import Owner as LoginOwner
 from okws_celery.session.mailbox import Mailbox
+from okws_celery.session.other_paths import at_first, elsewhere
 from okws_celery.session.parked import Parked
 from okws_celery.session.poller import READ, WRITE, Watch
 from okws_celery.session.refill import Refill
@@ -42,11 +44,14 @@ __all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _WILL_CLOSE = 64008
+_NOT_LOGGED_IN = 60011
 _KINDS_COUNTED = 100
 _READS = 8
 """Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
+_SNAPSHOTS = frozenset({"account", "positions", "balance_and_position", "algo-advance", "account-greeks"})
+"""Channels of state that do so too, in pages perhaps."""
 _FIRST_PUSH_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -137,7 +142,8 @@ class Exchange:
 
     def _want(self, entry: Entry, source: Topic) -> None:
         link = self._links.of(source.channel.path)
-        link.wants_login = link.wants_login or source.channel.login
+        may_need_it = source.channel.login or (not source.channel.known and self._credentials is not None)
+        link.wants_login = link.wants_login or may_need_it
         state = link.subscriptions.state(source.arg)
         link.subscriptions.want(source.arg, self._clock.now)
         if not self._board.shared(source.arg):
@@ -211,7 +217,7 @@ class Exchange:
     @property
     def flows(self) -> bool:
         """Whether pushes of steady topics ask for nothing but to be written."""
-        return not self.unread and not self._parked.texts
+        return not self.unread
 
     @property
     def closed(self) -> bool:
@@ -305,8 +311,7 @@ class Exchange:
         """Tell those who wait for an acknowledged topic, with its first push or when that stays away."""
         for text, due in list(self._first_push.items()):
             entry = self._board.get(text)
-            at_once = entry is None or entry.seen or entry.topic.channel.kind not in _PUSHED_AT_ONCE
-            if (at_once or self._clock.now >= due) and not self._refill.pending(text):
+            if (entry is None or _has_begun(entry) or self._clock.now >= due) and not self._refill.pending(text):
                 del self._first_push[text]
                 self._waiters.settle(self._batch, text, "subscribe", answer(DONE, f"subscribed {text}"))
 
@@ -397,7 +402,7 @@ class Exchange:
         at = count - left if left >= 0 else 0
         while at < count:
             try:
-                if link.state is LinkState.UP and not self._parked.texts:
+                if link.state is LinkState.UP:
                     rest = frames[at:] if at else frames
                     at = count - board.take(self._batch, rest, self._clock.ms, link.serial)
                     if at == count:
@@ -495,6 +500,9 @@ class Exchange:
                     self._first_push |= dict.fromkeys(texts, self._clock.now + _FIRST_PUSH_S)
                 case "refused":
                     self._refused(link, change)
+                case "retry" if self._will_never_do(change):
+                    link.subscriptions.unwant(change.arg)
+                    self._refused(link, change)
                 case "retry" | "broken":
                     why = reason or f"{change.code} {change.text}"
                     # While the link that this one replaces still serves the topic, nothing is missing.
@@ -506,7 +514,19 @@ class Exchange:
                 case _:
                     raise AssertionError(change.kind)
 
+    def _will_never_do(self, change: Change) -> bool:
+        """Whether a channel that is not in the catalogue turns out to need a login that this session has not."""
+        lacking = change.code == _NOT_LOGGED_IN and self._credentials is None
+        return lacking and not all(entry.topic.channel.known for entry in self._board.of_arg(change.arg))
+
     def _refused(self, link: Link, change: Change) -> None:
+        for entry in self._board.of_arg(change.arg):
+            other = elsewhere(entry.topic, change.code, logged_in=self._credentials is not None)
+            if other is not None:
+                link.subscriptions.unwant(change.arg)
+                self._board.turn_to(self._batch, entry, other, self._clock.ms)
+                self._want(entry, other)
+                return
         _log.warning("session %s: %s refused: %d %s", self._name, dict(change.arg), change.code, change.text)
         self._board.refused(self._batch, change.arg, change.code, change.text, self._clock.ms, link.serial)
         for entry in self._board.of_arg(change.arg):
@@ -515,6 +535,9 @@ class Exchange:
             if usual(entry.topic) is not entry.topic:
                 self._fall_back(entry)
                 continue
+            if at_first(entry.topic) != entry.topic:
+                link.subscriptions.unwant(change.arg)
+                entry.topic = at_first(entry.topic)
             self._refill.left(text)
             self._parked.refused(entry.topic)
             self._waiters.settle(self._batch, text, "subscribe", answer(change.code, change.text))
@@ -536,6 +559,7 @@ class Exchange:
 
     def _try_again(self, texts: list[str]) -> None:
         """These topics were refused, and what they are about is listed by now."""
+        self.stirred = self.stirred or bool(texts)
         for text in texts:
             entry = self._board.get(text)
             if entry is not None and entry.state == "refused":
@@ -543,6 +567,13 @@ class Exchange:
 
     def _gone(self, text: str) -> None:
         self._waiters.settle(self._batch, text, "unsubscribe", answer(DONE, f"unsubscribed {text}"))
+
+
+def _has_begun(entry: Entry) -> bool:
+    """Whether what the exchange pushes with its ack is there."""
+    if isinstance(entry.feed, StateFeed):
+        return entry.topic.v5.channel.name not in _SNAPSHOTS or (entry.seen > 0 and not entry.feed.under_way)
+    return entry.seen > 0 or entry.topic.channel.kind not in _PUSHED_AT_ONCE
 
 
 def _too_many(event: Event) -> Event:

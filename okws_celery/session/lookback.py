@@ -180,7 +180,7 @@ class Instruments:
 
             def merge(batch: Batch, _: bool) -> Outcome:
                 changed = feed.take_list(batch, rows, covers if rows else lambda inst_id: False, publish=gap)
-                return Outcome(True, listed=tuple(changed))
+                return Outcome(True, listed=tuple(field.rpartition(":")[2] for field in changed))
 
             return merge
 

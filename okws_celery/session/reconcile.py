@@ -7,7 +7,7 @@ exchange pushes meanwhile is newer, and nothing that REST says goes back behind 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,14 +39,18 @@ from okws_celery.store.batch import Batch
 
 __all__ = ["Algos", "Orders"]
 
-_PAGES = 20
+_PAGES = 50
+"""OKX lets an account have 4,000 open orders."""
 _ONE_BY_ONE = 40
 """So many orders are asked for by their ids; more of them are looked for in the history."""
 _NO_SUCH_ORDER = frozenset({51000, 51001, 51603})
 _SLACK_MS = 2_000
 """The exchange's caches and clocks differ by less."""
+_FILLS_KEPT_MS = 3 * 86_400_000
+"""So far back REST tells executions."""
 _FILTERS = ("instType", "instFamily", "instId")
 _EXECUTED = ("partially_filled", "filled")
+_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 
 
 @dataclass(slots=True)
@@ -57,6 +61,8 @@ class _Found:
     fills: list[Row] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """What REST knows nothing of."""
+    reach_ms: int = 0
+    """Since when executions are told, if that is not from the beginning of the gap on; else 0."""
 
 
 class Orders:
@@ -69,7 +75,8 @@ class Orders:
         feed = entry.feed
         assert isinstance(feed, StateFeed)
         arguments, known = _arguments(entry), dict(feed.rows)
-        since_ms = entry.gap_from if entry.gap_from > 0 else feed.ledger.inherited_ms
+        begun_ms = feed.ledger.inherited_ms or (entry.began if gap else 0)
+        since_ms = entry.gap_from if entry.gap_from > 0 else begun_ms
 
         def look(get: Get) -> Merge:
             found = _orders(get, arguments, known, since_ms)
@@ -77,7 +84,7 @@ class Orders:
             def merge(batch: Batch, _: bool) -> Outcome:
                 _merge(batch, feed, found)
                 _forget(batch, feed, known, found.unknown)
-                return Outcome(complete=True)
+                return Outcome(complete=not found.reach_ms, first_ts=found.reach_ms)
 
             return merge
 
@@ -118,6 +125,13 @@ def _orders(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes], 
         found.orders[ord_id_of(row)] = row
     if since_ms:
         found.fills = _pages(get, "billId", partial(fills_request, arguments, since_ms - _SLACK_MS))
+        kept_ms = int(time.time() * 1000) - _FILLS_KEPT_MS
+        if len(found.fills) >= _PAGES * A_PAGE:
+            found.reach_ms = time_of(found.fills[-1])
+        elif since_ms < kept_ms:
+            found.reach_ms = kept_ms
+        for row in _placed_and_ended(get, arguments, since_ms - _SLACK_MS):
+            found.orders.setdefault(ord_id_of(row), row)
     ended = {ord_id: parsed(row) for ord_id, row in known.items() if ord_id not in found.orders}
     for fill in found.fills:
         if ord_id_of(fill) not in found.orders:
@@ -128,6 +142,26 @@ def _orders(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes], 
         for ord_id, row in ended.items():
             _ask_for_one(get, ord_id, order_request(str(row.get("instId", "")), ord_id), found)
     return found
+
+
+def _placed_and_ended(get: Get, arguments: Mapping[str, str], since_ms: int) -> Iterator[Row]:
+    """Orders that were placed since a time and are over, oldest first: of those that nobody has seen, this tells."""
+    types = (arguments["instType"],) if "instType" in arguments else _TYPES
+    for inst_type in types:
+        try:
+            rows = _pages(get, "ordId", partial(past_orders_request, inst_type, since_ms))
+        except RestError as problem:
+            if problem.passing or not problem.code:
+                raise
+            continue  # this account has no such orders
+        yield from (row for row in reversed(rows) if _is_chosen(row, arguments))
+
+
+def _is_chosen(row: Row, arguments: Mapping[str, str]) -> bool:
+    inst_id = str(row.get("instId"))
+    if "instId" in arguments:
+        return inst_id == arguments["instId"]
+    return inst_id.startswith(arguments["instFamily"] + "-") if "instFamily" in arguments else True
 
 
 def _algos(get: Get, arguments: Mapping[str, str], known: Mapping[str, bytes]) -> _Found:

@@ -6,7 +6,7 @@ state      event                                        next
 needed     the topic is live, a helper is free          asked      a helper thread asks REST
 asked      rows came                                    done       merged; what waited follows them; the GAP is closed
 asked      they do not reach the first row that waits   needed     at once again, as long as rows wait
-asked      REST cannot be reached, or says no           needed     later; rows wait no longer
+asked      REST cannot be reached, or says no           needed     later; rows wait no longer; a GAP says what lacks
 any        rows have waited for 3 s                     the same   they wait no longer; trades: done, the GAP stays
 any        something is missing once more               needed     what was asked before is not merged
 
@@ -246,9 +246,16 @@ class Refill:
         final = problem.code and not problem.passing
         job.due = self._clock.now + _PAUSES_S[min(job.tries, len(_PAUSES_S)) - 1]
         if final or (job.tries >= _TRIES and not job.source.insists):
+            if job.source.insists or not final:  # that there is no history is an answer
+                self._lacks(job, problem)
             self._give_up(job)
         else:
             self._let_go(job)
+            self._lacks(job, problem)
+
+    def _lacks(self, job: _Job, problem: RestError) -> None:
+        if not job.gap and self._jobs.get(job.entry.topic.text) is job:
+            self._board.lacks(self._batch, job.entry, f"no back-fill: {problem}")
 
     def _let_go(self, job: _Job) -> None:
         """Rows wait no longer."""
@@ -282,5 +289,8 @@ class Refill:
         return None
 
     def _families(self) -> list[str]:
-        args = [dict(asked_topic(entry.topic).arg) for entry in self._board]
-        return [arg["instFamily"] for arg in args if "instFamily" in arg]
+        topics = [entry.topic for entry in self._board]
+        args = [dict(asked_topic(topic).arg) for topic in topics]
+        # A v3 name that chooses an underlying may stand for a subscription that does not.
+        chosen = [topic.filter_value for topic in topics if topic.v3 and topic.v3.name == "option/instruments"]
+        return [*(arg["instFamily"] for arg in args if "instFamily" in arg), *chosen]

@@ -45,6 +45,7 @@ class Routes:
         self._publishes = publishes
         self._by_arg: dict[Arg, list[Entry]] = {}
         self._known: dict[bytes, tuple[Served, ...]] = {}
+        self._several: dict[bytes, list[Arg]] = {}
         self.alone: dict[bytes, Alone] = {}
         """Of what was found, the spellings that mean one topic and its own rows."""
 
@@ -64,6 +65,7 @@ class Routes:
 
     def _forget(self) -> None:
         self._known.clear()
+        self._several.clear()
         self.alone.clear()
 
     def using(self, arg: Arg) -> Sequence[Entry]:
@@ -71,8 +73,8 @@ class Routes:
         return self._by_arg.get(arg, ())
 
     def find(self, spelling: bytes) -> tuple[Served, ...]:
-        """The topics that a push's arg, as JSON, means: the same arg, or one whose keys it does not contradict
-        (PROTOCOL 4)."""
+        """The topics that a push's arg, as JSON, means: the same arg, or the one whose keys it does not contradict
+        (PROTOCOL 4). Nothing if it could mean several: then its rows say which (`find_by_rows`)."""
         known = self._known.get(spelling)
         if known is not None:
             return known
@@ -83,13 +85,26 @@ class Routes:
         if isinstance(given, dict):
             said = {str(key): value for key, value in given.items() if key != "uid"}
             exact = tuple(sorted((key, str(value)) for key, value in said.items()))
-            found = exact if exact in self._by_arg else next(iter(self._compatible(said)), None)
+            compatible = [exact] if exact in self._by_arg else list(self._compatible(said))
+            if len(compatible) > 1:
+                self._several[spelling] = compatible
+            elif compatible:
+                found = compatible[0]
         routed = tuple(self._served(entry, found) for entry in self._by_arg[found]) if found else ()
         self._known[spelling] = routed
         if len(routed) == 1 and routed[0].aside is None:
             entry, channel, _ = routed[0]
             self.alone[spelling] = Alone(entry, entry.feed, publish_to(channel) if self._publishes else b"")
         return routed
+
+    def find_by_rows(self, spelling: bytes, rows: Sequence[msgspec.Raw]) -> list[tuple[tuple[Served, ...], list[Any]]]:
+        """The same where an arg lacks what would tell the subscription: topics, and the rows that are theirs."""
+        found = []
+        for arg in self._several.get(spelling, ()):
+            own = [row for row in rows if _may_be_of(arg, row)]
+            if own:
+                found.append((tuple(self._served(entry, arg) for entry in self._by_arg[arg]), own))
+        return found
 
     def _served(self, entry: Entry, arg: Arg) -> Served:
         channel = self._base + entry.topic.path.partition(":")[0]
@@ -101,3 +116,19 @@ class Routes:
                 said.get(key, value) == value or value == "ANY" for key, value in arg
             ):
                 yield arg
+
+
+def _may_be_of(arg: Arg, raw: msgspec.Raw) -> bool:
+    """Whether nothing in a row speaks against this subscription."""
+    row = msgspec.json.decode(raw)
+    if not isinstance(row, dict):
+        return True
+    for key, value in arg:
+        if key in ("channel", "extraParams") or value == "ANY":
+            continue
+        if key == "instFamily" and not row.get(key):
+            if not str(row.get("instId", value + "-")).startswith(value + "-"):
+                return False
+        elif row.get(key, value) != value:
+            return False
+    return True

@@ -152,6 +152,7 @@ class Session:
         )
         self._flow = Flow(self._poller, self._clock, self._exchange, self._board, self._batch, self._fence)
         self._next_tick = 0.0
+        self._seen_at = 0.0
         self._beat_at = 0.0
         self._begun = False
         self._status = ""
@@ -240,7 +241,9 @@ class Session:
         return [mailbox, *self._redis.watches(), *self._exchange.watches()]
 
     def _tick(self) -> None:
-        self._board.write_seen(self._batch)
+        if self._clock.now - self._seen_at >= _TICK_S:
+            self._seen_at = self._clock.now
+            self._board.write_seen(self._batch)
         self._waiters.expire(self._clock.ms)
         self._desired.expire_owners(self._batch, self._clock.ms)
         if not self._begun:

@@ -134,6 +134,78 @@ def test_state_in_redis_is_that_of_a_plain_model(bench: Any, steps: list[tuple[A
         assert {field: json.loads(row) for field, row in bench.hash().items()} == model.rows
 
 
+# -- orders
+
+
+class Order:
+    """What becomes of one order: it is placed, executed in parts, and filled or canceled."""
+
+    def __init__(self, number: str, fills: int, canceled: bool) -> None:
+        said = [("live", ""), *[("partially_filled", f"{number}{n}") for n in range(1, fills)]]
+        said += [("canceled", "")] if canceled else [("filled", f"{number}{fills}")]
+        self.events = [self._row(number, state, trade, n) for n, (state, trade) in enumerate(said)]
+        self.told = 0
+
+    def _row(self, number: str, state: str, trade: str, n: int) -> dict[str, str]:
+        done = str(n - 1 if state == "canceled" else n)
+        row = {"instType": "SPOT", "instId": "BTC-USDT", "ordId": number, "state": state, "tradeId": trade}
+        return row | {"accFillSz": done, "uTime": str(T0 + 10 * n), "cTime": str(T0)}
+
+    @property
+    def now(self) -> dict[str, str]:
+        """What its last event said; {} if it is not open."""
+        row = self.events[self.told - 1] if self.told else {}
+        return row if row.get("state") in ("live", "partially_filled") else {}
+
+
+plans = st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=3)
+orders_said = st.lists(
+    st.one_of(
+        st.tuples(st.just("goes on"), st.integers(0, 2)),
+        st.tuples(st.just("goes on"), st.integers(0, 2)),
+        st.tuples(st.just("again"), st.integers(0, 2), st.integers(0, 4), st.sampled_from([0, 1, 1000])),
+        st.tuples(st.just("rest"), st.integers(0, 2), st.integers(0, 4)),
+        st.just(("restart",)),
+    ),
+    max_size=16,
+)
+
+
+@examples
+@given(plans, orders_said)
+def test_orders_in_redis_are_those_that_are_open(
+    bench: Any, made: list[tuple[int, bool]], steps: list[tuple[Any, ...]]
+) -> None:
+    """Events, those of executions and ends repeated with another time (PROTOCOL 5.3), sessions that take over, and a
+    REST that says what was: nothing goes back, and nothing that is over opens again."""
+    bench.ask("FLUSHALL")
+    bench.start("orders:ANY")
+    orders = [Order(str(number), *plan) for number, plan in enumerate(made, 1)]
+    for step in steps:
+        order = orders[step[1] % len(orders)] if len(step) > 1 else orders[0]
+        match step:
+            case ("goes on", _) if order.told < len(order.events):
+                order.told += 1
+                bench.push(order.events[order.told - 1])
+            case ("again", _, n, later_ms) if n < order.told and (n or not later_ms):
+                row = order.events[n]
+                bench.push({**row, "uTime": str(int(row["uTime"]) + later_ms)})
+            case ("rest", _, n) if n < order.told:
+                bench.feed.take_rest(bench.batch, json.dumps(order.events[n]).encode())
+                bench.flush()
+            case ("restart",):
+                bench.start("orders:ANY")
+        found = {number: json.loads(row) for number, row in bench.hash().items()}
+        told = {row["ordId"]: row for order in orders if (row := order.now)}
+        assert {number: row["accFillSz"] for number, row in found.items()} == {
+            number: row["accFillSz"] for number, row in told.items()
+        }
+    logged = [json.loads(row) for _, row in bench.stream("okex/N/orders/log")]
+    assert sorted(row["tradeId"] or row["state"] + row["ordId"] for row in logged) == sorted(
+        row["tradeId"] or row["state"] + row["ordId"] for order in orders for row in order.events[: order.told]
+    )
+
+
 # -- candles
 
 

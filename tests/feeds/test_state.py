@@ -325,6 +325,30 @@ def test_repeated_events_of_an_order_count_once(bench: Any, first: dict[str, str
     assert len(bench.published()) == 1
 
 
+def test_a_repeated_execution_does_not_set_an_order_back(bench: Any) -> None:
+    """Though it says a later time than what was executed since, and though the order is over."""
+    bench.start("orders:ANY")
+    first = order("1", "partially_filled", tradeId="7", accFillSz="1", uTime="1000")
+    bench.push(first)
+    bench.push(order("1", "partially_filled", tradeId="8", accFillSz="2", uTime="1001"))
+    bench.push({**first, "uTime": "1002"})
+    assert fields(bench)["1"]["accFillSz"] == "2"
+    bench.push(order("1", "filled", tradeId="9", accFillSz="3", uTime="1003"))
+    bench.push({**first, "uTime": "1004"})
+    assert fields(bench) == {}
+
+
+def test_what_ended_under_another_session_does_not_open_again(bench: Any) -> None:
+    """REST may be behind what the log says."""
+    bench.start("orders:ANY")
+    bench.push(order("1", uTime="1000"))
+    bench.push(order("1", "filled", tradeId="7", uTime="1001"))
+    bench.start("orders:ANY")
+    bench.feed.take_rest(bench.batch, as_sent(order("1", uTime="1000")).encode())
+    bench.flush()
+    assert fields(bench) == {}
+
+
 def test_events_that_only_look_alike(bench: Any) -> None:
     """Executions of two orders with one tradeId, amends with two reqIds, a fill after an amend."""
     bench.start("orders:ANY")
@@ -387,6 +411,22 @@ def test_a_push_of_a_whole_family_replaces_it(bench: Any) -> None:
     bench.push({"instId": "BTC-USD-1-C", "ts": "1"}, {"instId": "BTC-USD-2-C", "ts": "1"})
     bench.push({"instId": "BTC-USD-2-C", "ts": "2"})
     assert bench.hash().keys() == {"BTC-USD-2-C", "ETH-USD-1-C"}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_channel_that_begins_with_all_its_rows(bench: Any, restarted: bool) -> None:
+    """`algo-advance` does not say that its first push is a snapshot; what follows are events."""
+    bench.start("algo-advance:ANY")
+    bench.push({"algoId": "1", "state": "live"}, {"algoId": "2", "state": "live"})
+    bench.push({"algoId": "3", "state": "live"})
+    assert bench.hash().keys() == {"1", "2", "3"}
+    if restarted:
+        bench.start("algo-advance:ANY")
+    else:
+        bench.feed.interrupted(bench.batch)
+    bench.push({"algoId": "2", "state": "pause"})
+    bench.push({"algoId": "4", "state": "live"})
+    assert bench.hash().keys() == {"2", "4"}
 
 
 def test_rows_that_never_end_are_bounded(bench: Any) -> None:

@@ -36,6 +36,11 @@ from okws_celery.okx.topics import parse_topic, topic_of
             {"instType": "ANY", "extraParams": '{"updateInterval":"0"}'},
         ),
         (
+            {"channel": "account", "extraParams": '\n  {\n    "updateInterval": "0"\n  }\n'},
+            'account:extraParams={"updateInterval":"0"}',
+            {"extraParams": '{"updateInterval":"0"}'},
+        ),
+        (
             "sprd-tickers:BTC-USDT_BTC-USDT-SWAP",
             "sprd-tickers:BTC-USDT_BTC-USDT-SWAP",
             {"sprdId": "BTC-USDT_BTC-USDT-SWAP"},

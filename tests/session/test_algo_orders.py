@@ -73,3 +73,30 @@ def test_open_ones_at_the_subscription_and_after_a_cut(hold: Hold, simulator: Si
     assert [row["state"] for row in rows if row["algoId"] == gone] == ["live", "canceled"]
     assert [row["source"] for row in rows if row["algoId"] == stays] == ["rest"]
     eventually(lambda: gaps(held, "orders-algo:ANY")[-1].get("filled"))
+
+
+def trailing(simulator: Simulator) -> str:
+    """The algoId of a new stop that follows the price."""
+    return trigger(simulator, ordType="move_order_stop", side="sell", callbackRatio="0.5")
+
+
+def test_trailing_stops_that_ended_during_a_cut(hold: Hold, simulator: Simulator) -> None:
+    """The channel begins with all that are open, without saying so: the others are gone, under both names."""
+    held = hold(credentials=DEMO)
+    assert held.subscribe("algo-advance:ANY", "spot/order_algo:BTC-USDT")["errorCode"] == 80000
+    keys = [held.data.of("algo-advance"), held.data.of("spot/order_algo")]
+
+    def shown() -> list[set[str]]:
+        return [set(held.redis.hkeys(key)) for key in keys]
+
+    gone, stays = trailing(simulator), trailing(simulator)
+    eventually(lambda: shown() == [{gone, stays}] * 2)
+    late = simulator.fault("late_ack", op="login", seconds=None)  # so long nothing is subscribed
+    simulator.drop("business")
+    eventually(lambda: late.hits and not simulator.subscribed("algo-advance:ANY"))
+    post(simulator, "/api/v5/trade/cancel-algos", [{"instId": "BTC-USDT", "algoId": gone}])
+    simulator.clear_faults()
+    simulator.drop("business")
+    eventually(lambda: shown() == [{stays}] * 2, timeout=20)
+    post(simulator, "/api/v5/trade/cancel-algos", [{"instId": "BTC-USDT", "algoId": stays}])
+    eventually(lambda: shown() == [set()] * 2)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from session.holding import Held
+from session.holding import DEMO, Held
 from session.listening import Listener
 from session.troubled_rest import Trouble, troubled
 from waiting import eventually
 
 from okws_celery import embedded
+from okws_celery.query import Reader
 from okws_celery.session import Ending
 from okws_celery.simulator import Simulator
 
@@ -95,6 +96,16 @@ class TestHistory:
         assert {"BTC-USDT", "ETH-USDT"} <= listed.keys()
         assert json.loads(listed["BTC-USDT"])["instType"] == "SPOT"
 
+    def test_pairs_that_are_traded_on_margin_too(self, hold: Hold) -> None:
+        """SPOT and MARGIN list the same pairs, each with rows of its own; readers of either get all of theirs."""
+        held = hold()
+        assert held.subscribe("instruments:SPOT", "instruments:MARGIN")["errorCode"] == 80000
+        reader = Reader(held.registry.settings, held.redis)
+        spot, margin = (reader.get(held.name, f"instruments:{kind}") for kind in ("SPOT", "MARGIN"))
+        assert spot["BTC-USDT"]["instType"] == "SPOT"
+        assert margin["MARGIN:BTC-USDT"]["instType"] == "MARGIN"
+        assert {f"MARGIN:{inst_id}" for inst_id in spot} == margin.keys()
+
     def test_a_topic_refused_for_its_instrument_is_tried_when_that_is_listed(
         self, hold: Hold, simulator: Simulator
     ) -> None:
@@ -104,6 +115,25 @@ class TestHistory:
         assert held.subscribe("tickers:ETH-USDT")["errorCode"] == 60018
         assert held.topic("tickers:ETH-USDT")["state"] == "refused"
         held.subscribe("instruments:SPOT")
+        eventually(lambda: held.topic("tickers:ETH-USDT")["state"] == "live")
+
+    def test_a_topic_refused_for_its_instrument_is_tried_when_the_channel_tells_of_it(
+        self, hold: Hold, simulator: Simulator
+    ) -> None:
+        """A new listing is pushed: not while it is suspended, but as soon as it is live."""
+        held = hold()
+        held.subscribe("instruments:SPOT")
+        simulator.fault("refuse", arg="tickers:ETH-USDT", code=60018, times=1)
+        assert held.subscribe("tickers:ETH-USDT", "tickers:BTC-USDT")["errorCode"] == 60018
+        asked = len(simulator.requests)
+        with Listener(held.registry.settings.redis_url, held.data.of("instruments")) as listener:
+            for state in ("suspend", "live"):
+                row = {"instType": "SPOT", "instId": "ETH-USDT", "state": state}
+                push = {"arg": {"channel": "instruments", "instType": "SPOT"}, "data": [row]}
+                assert held.topic("tickers:ETH-USDT")["state"] == "refused"
+                assert len(simulator.requests) == asked
+                simulator.fault("send", path="public", text=json.dumps(push))
+                eventually(lambda row=row: row in [push["data"][0] for push in listener.messages()])  # type: ignore[misc]
         eventually(lambda: held.topic("tickers:ETH-USDT")["state"] == "live")
 
 
@@ -181,6 +211,30 @@ class TestRestInTrouble:
         assert "filled" not in closed
         assert closed["from"] < closed["to"]
         eventually(lambda: held.topic(TOPIC)["state"] == "live")
+
+    @pytest.mark.parametrize("topic", [TOPIC, "instruments:SPOT", "orders:ANY"])
+    def test_what_a_topic_begins_with(self, hold: Hold, trouble: Trouble, topic: str) -> None:
+        """The subscription succeeds, a GAP says that what was there before is missing, and when it is no more."""
+        trouble.always = 503
+        held = hold(rest_url=trouble.url, credentials=DEMO)
+        assert held.subscribe(topic)["errorCode"] == 80000
+        (told,) = gaps(held, topic)
+        assert (told["from"], told["to"]) == (0, None)
+        assert "no back-fill" in told["reason"]
+        trouble.always = 0
+        eventually(lambda: len(gaps(held, topic)) == 2, timeout=30)
+        assert gaps(held, topic)[1]["filled"]
+
+    def test_what_rest_does_not_give(self, hold: Hold, trouble: Trouble) -> None:
+        """That there is no history is an answer; a list of orders that the key may not read is missing."""
+        trouble.said["market/candles"] = b'{"code":"51000","msg":"Parameter bar error","data":[]}'
+        trouble.said["trade/orders"] = b'{"code":"50120","msg":"No permission","data":[]}'
+        held = hold(rest_url=trouble.url, credentials=DEMO)
+        assert held.subscribe(TOPIC, "orders:ANY")["errorCode"] == 80000
+        (told,) = gaps(held, "orders:ANY")
+        assert (told["from"], told["to"]) == (0, None)
+        assert "No permission" in told["reason"]
+        assert gaps(held, TOPIC) == []
 
     def test_silent(self, hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
         """An answer that does not come holds nothing up for long."""

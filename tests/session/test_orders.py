@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from session.holding import DEMO, Held
 from session.listening import Listener
 from session.test_backfill import gaps
@@ -17,6 +18,7 @@ from waiting import eventually
 
 from okws_celery.session import Ending
 from okws_celery.simulator import Simulator
+from okws_celery.store.registry import now_ms
 
 Hold = Callable[..., Held]
 
@@ -120,6 +122,22 @@ def test_an_order_that_lived_and_died_meanwhile(hold: Hold, simulator: Simulator
     assert open_orders(held) == {}
 
 
+def test_orders_that_were_placed_and_canceled_meanwhile(hold: Hold, simulator: Simulator) -> None:
+    """Nobody had seen them, and they left no execution: their end is in the log, of those that the topic is about."""
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY", "orders:instType=SPOT,instId=ETH-USDT")
+    cut(held, simulator)
+    (one,) = simulator.place(sz="0.01")
+    simulator.cancel(one)
+    back(held, simulator)
+    eventually(lambda: [row["ordId"] for row in log(held)] == [one])
+    assert (log(held)[0]["state"], log(held)[0]["source"]) == ("canceled", "rest")
+    other = "orders:instType=SPOT,instId=ETH-USDT"
+    eventually(lambda: gaps(held, other)[-1].get("filled"))
+    assert len(log(held)) == 1
+    assert open_orders(held) == {}
+
+
 def test_nothing_new_leaves_no_trace(hold: Hold, simulator: Simulator) -> None:
     """Cuts during which nothing happened change neither hash nor log, and publish nothing."""
     held = hold(credentials=DEMO)
@@ -175,6 +193,22 @@ def test_rest_is_away_for_a_while(hold: Hold, simulator: Simulator, trouble: Tro
     eventually(lambda: gaps(held, "orders:ANY")[-1].get("filled"))
 
 
+def test_rest_is_away_from_the_beginning(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """An order that was placed and filled during a cut is told when REST answers for the first time."""
+    trouble.always = 503
+    held = hold(credentials=DEMO, rest_url=trouble.url)
+    assert held.subscribe("orders:ANY")["errorCode"] == 80000
+    cut(held, simulator)
+    (placed,) = simulator.place(sz="0.01")
+    simulator.fill(placed)
+    simulator.resume()
+    eventually(lambda: held.topic("orders:ANY")["state"] == "live", timeout=20)
+    trouble.always = 0
+    eventually(lambda: [ord_id for ord_id, _ in executions(held)] == [placed], timeout=30)
+    eventually(lambda: gaps(held, "orders:ANY")[-1].get("filled"))
+    assert open_orders(held) == {}
+
+
 def test_another_holder_finds_what_happened(hold: Hold, simulator: Simulator) -> None:
     """Between the end of one worker and the begin of the next an order was filled."""
     first = hold(credentials=DEMO)
@@ -189,6 +223,24 @@ def test_another_holder_finds_what_happened(hold: Hold, simulator: Simulator) ->
     eventually(lambda: open_orders(second).keys() == {stays}, timeout=20)
     assert [ord_id for ord_id, _ in executions(second)] == [filled, filled]
     assert len({row["tradeId"] for row in log(second) if row["tradeId"]}) == 2
+
+
+def test_rest_is_older_than_what_another_holder_heard(hold: Hold, simulator: Simulator, trouble: Trouble) -> None:
+    """An order that was filled under the first worker, and that REST lists for the second, stays closed."""
+    first = hold(credentials=DEMO, rest_url=trouble.url)
+    first.subscribe("orders:ANY")
+    filled, stays = simulator.place(times=2, sz="0.01")
+    eventually(lambda: open_orders(first).keys() == {filled, stays})
+    listed = json.dumps({"code": "0", "msg": "", "data": list(open_orders(first).values())})
+    simulator.fill(filled)
+    eventually(lambda: open_orders(first).keys() == {stays})
+    first.redis.publish(first.keys.bus, "shutdown")
+    assert first.join() is Ending.SHUTDOWN
+    trouble.said["orders-pending"] = listed.encode()
+    second = hold(credentials=DEMO, rest_url=trouble.url)
+    eventually(lambda: gaps(second, "orders:ANY")[-1].get("filled"), timeout=20)
+    assert open_orders(second).keys() == {stays}
+    assert [row["state"] for row in log(second) if row["ordId"] == filled] == ["live", "filled"]
 
 
 def test_overlapping_topics_log_a_row_once(hold: Hold, simulator: Simulator) -> None:
@@ -220,6 +272,22 @@ def test_many_orders_ended_meanwhile(hold: Hold, simulator: Simulator) -> None:
     assert {row["ordId"] for row in ended} == set(ids[:60])
     assert {row["source"] for row in ended} == {"rest"}
     assert [ord_id for ord_id, _ in executions(held)] == [ids[60]]
+
+
+def test_a_gap_that_is_longer_than_rest_remembers(hold: Hold, redis_url: str) -> None:
+    """No worker for four days: executions are told for three, and the GAP says so."""
+    day_ms = 86_400_000
+    begun = now_ms() - 4 * day_ms
+    gap = {"op": "GAP", "topic": "orders:ANY", "from": begun, "to": None, "reason": "stopped"}
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("okex/tests/seen", "orders:ANY", begun)
+        client.xadd("okex/tests/gaps", {"data": json.dumps(gap)})
+    held = hold(credentials=DEMO)
+    held.subscribe("orders:ANY")
+    told = eventually(lambda: [gap for gap in gaps(held, "orders:ANY") if gap["to"]])
+    assert [gap["from"] for gap in told] == [begun]
+    assert abs(told[0]["to"] - begun - day_ms) < 60_000
+    assert "filled" not in told[0]
 
 
 def test_orders_that_rest_has_forgotten(hold: Hold) -> None:

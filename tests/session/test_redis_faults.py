@@ -28,7 +28,7 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def held(own_redis: EmbeddedRedis, simulator: Simulator) -> Iterator[Held]:
     """A session with all kinds of topics, flowing."""
-    held = Held(own_redis.url, simulator.ws_url)
+    held = Held(own_redis.url, simulator.ws_url, rest_url=simulator.rest_url)
     assert held.subscribe(*TOPICS)["errorCode"] == 80000
     eventually(lambda: all(held.redis.exists(held.data.of(topic)) for topic in TOPICS))
     yield held

@@ -30,6 +30,17 @@ class TestSubscribe:
         assert held.topic("books:BTC-USDT")["state"] == "live"
         eventually(lambda: held.redis.hget(held.data.seen, "tickers:BTC-USDT"))
 
+    def test_the_account_is_there(self, hold: Hold, simulator: Simulator) -> None:
+        """A channel that begins with a snapshot has it in Redis when subscribe returns, though it comes late."""
+        simulator.place(sz="0.01")
+        held = hold(credentials=DEMO)
+        held.opened()
+        topics = ["account", "spot/account:USDT", "balance_and_position"]
+        for text in ("account", "account:USDT", "balance_and_position"):
+            simulator.fault("withhold_snapshot", arg=text, seconds=0.5)
+        assert held.subscribe(*topics)["errorCode"] == 80000
+        assert [topic for topic in topics if not held.redis.exists(held.data.of(topic.partition(":")[0]))] == []
+
     def test_refusal_reaches_the_caller(self, hold: Hold) -> None:
         """The exchange's own code and text; the good topics of the same call work."""
         held = hold()

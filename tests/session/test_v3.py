@@ -10,6 +10,7 @@ import pytest
 from examples import FUTURES, SPOT, TS, example
 from session.holding import DEMO, Held
 from session.listening import Listener
+from session.troubled_rest import troubled
 from waiting import eventually
 
 from okws_celery.okx.catalogue import CATALOGUE
@@ -328,6 +329,16 @@ class TestHistory:
             minutes = [ms_of_iso(row["timestamp"]) // 60_000 for row in found]
             assert minutes == list(range(minutes[0], minutes[0] + 100))
             assert len(listener.messages()) <= 1  # a minute may end meanwhile
+
+    def test_options_of_an_underlying(self, hold: Hold, simulator: Simulator) -> None:
+        """REST lists options by family: that which the topic names is asked for, whatever it is."""
+        option = {"instType": "OPTION", "instId": "SOL-USD-270101-100-C", "instFamily": "SOL-USD", "state": "live"}
+        with troubled(simulator.rest_url) as rest:
+            rest.said["instType=OPTION&instFamily=SOL-USD"] = json.dumps({"code": "0", "data": [option]}).encode()
+            held = hold(rest_url=rest.url)
+            assert held.subscribe("option/instruments:SOL-USD")["errorCode"] == 80000
+            found = get(held, "option/instruments", {"underlying": "SOL-USD"})
+            assert [row["instrument_id"] for row in found] == [option["instId"]]
 
     def test_open_orders(self, hold: Hold, simulator: Simulator) -> None:
         """Those that were placed before anybody listened."""

@@ -26,6 +26,8 @@ class Trouble:
         """How late each answer is, after the request was answered behind it."""
         self.refused = ""
         """What has this in its path is refused."""
+        self.said: dict[str, bytes] = {}
+        """What has the key in its path is answered with this, whatever is true."""
         self.limit = 0
         """The most rows of an answer, if not as many as are asked for."""
         self.url = ""
@@ -40,6 +42,9 @@ class Trouble:
         status = self.always or (self.statuses.pop(0) if self.statuses else 200)
         if status == 429:
             return 429, b'{"code":"50011","msg":"Too Many Requests","data":[]}'
+        for path, body in self.said.items():
+            if path in target:
+                return 200, body
         if self.refused and self.refused in target:
             return 200, b'{"code":"50026","msg":"System error","data":[]}'
         if status != 200:
