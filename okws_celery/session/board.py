@@ -14,7 +14,7 @@ topic may have further subscriptions that add to its data (`Topic.others`); its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -26,11 +26,11 @@ from okws_celery.feeds.route import BadPush, Limits, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
-from okws_celery.okx.messages import Push, decode_push
+from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.entry import Entry, Reached, ts_of
 from okws_celery.session.routes import Routes, Served
-from okws_celery.store.batch import LENGTHS, Batch
+from okws_celery.store.batch import Batch
 
 __all__ = ["Board"]
 
@@ -52,7 +52,10 @@ class Board:
         self._limits = limits
         self._entries: dict[str, Entry] = {}
         self._routes = Routes(self._base, self._pushes)
-        self._touched: dict[Entry, None] = {}
+        self.alone = self._routes.alone
+        """See there; the short way looks a push up in it."""
+        self.touched: dict[Entry, None] = {}
+        """Topics of which rows were written since the last batch was sent."""
         # How far rows reach that are on their way to Redis, and that are known to be there.
         self._under_way: dict[Entry, Reached] = {}
         self._arrived: dict[Entry, Reached] = {}
@@ -62,8 +65,6 @@ class Board:
         """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
         self.pushes = 0
         self.unrouted = 0
-        self.to_renew: list[Entry] = []
-        """Topics that must be subscribed again, of which nobody has heard yet."""
         self.stirred = False
         """Whether a push has done more than add rows to a topic that is as it should be."""
 
@@ -129,7 +130,7 @@ class Board:
         entry.feed.interrupted(batch)
         del self._entries[entry.topic.text]
         self._routes.remove(entry)
-        for reached in (self._touched, self._under_way, self._arrived):
+        for reached in (self.touched, self._under_way, self._arrived):
             reached.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
@@ -148,42 +149,6 @@ class Board:
         self.on_missing(entry, False)
 
     # -- data
-
-    def take(self, batch: Batch, frames: Sequence[bytes], now_ms: int, source: int) -> int:
-        """Write frames of a link, as long as they are pushes of steady topics: how many are left from one that is not.
-
-        This is the way of nearly all that comes, and short: whatever is not as usual is left to `push`. Topics that
-        must be subscribed again are in `to_renew`.
-        """
-        left, touched, known = len(frames), self._touched, self._routes.alone
-        for frame in frames:
-            if not frame.isascii():
-                return left
-            try:
-                push = decode_push(frame)
-            except (ValueError, RecursionError):
-                return left
-            route = known.get(bytes(push.arg))
-            if route is None:
-                return left
-            entry, feed, publish = route
-            if entry.steady != source:
-                return left
-            try:
-                fault = feed.write(batch, push)
-                if not feed.live and (broken := self._settle(batch, entry, fault, source, now_ms)):
-                    self.to_renew.append(broken)
-            except Exception:  # `push` meets with the same, and its caller says so
-                return left
-            if publish:
-                size = len(frame)
-                length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                batch.publishes.append(b"".join((publish, length, frame, b"\r\n")))
-            entry.seen = entry.heard = now_ms
-            touched[entry] = None
-            self.pushes += 1
-            left -= 1
-        return 0
 
     def push(self, batch: Batch, push: Push, frame: bytes, now_ms: int, source: int) -> Entry | None:
         """Route a push of a link to its feeds. An entry if its topic must be subscribed again; BadPush if it makes no
@@ -243,14 +208,14 @@ class Board:
             said = frame if entry.translated is None else entry.translated.spoken(push)
             if said:
                 batch.publish(served.pushes, said)
-        return self._settle(batch, entry, fault, source, now_ms)
+        return self.settle(batch, entry, fault, source, now_ms)
 
     def _admits(self, entry: Entry, push: Push, source: int) -> bool:
         if entry.state == "refused" and source < entry.source:
             return False
         return source == entry.source or self._from_another(entry, push, source)
 
-    def _settle(self, batch: Batch, entry: Entry, fault: str, source: int, now_ms: int) -> Entry | None:
+    def settle(self, batch: Batch, entry: Entry, fault: str, source: int, now_ms: int) -> Entry | None:
         """A topic has spoken of which more may be to be said than its rows; or, from now on, nothing is."""
         self.stirred = True
         if fault:
@@ -271,7 +236,7 @@ class Board:
 
     def resumed(self, batch: Batch, entry: Entry) -> None:
         """Rows of a topic were written: they close a gap that nothing else will close."""
-        self._touched[entry] = None
+        self.touched[entry] = None
         if entry.gap_from >= 0 and entry.feed.first_ts and not entry.refilling:
             self._close_gap(batch, entry, entry.feed.first_ts)
 
@@ -293,11 +258,11 @@ class Board:
         """Everything written up to now goes to Redis; what went before has arrived."""
         self._arrived.update(self._under_way)
         reached: dict[Entry, Reached] = {}
-        for entry in self._touched:
+        for entry in self.touched:
             latest = entry.latest
             reached[entry] = entry.reached() if latest is None else latest.row
         self._under_way = reached
-        self._touched.clear()
+        self.touched.clear()
         if self._ledgers:
             self._confirm_ledgers()
             self._sent_ledgers = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
@@ -315,7 +280,7 @@ class Board:
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        lost = {**self._touched, **dict.fromkeys(self._under_way)}
+        lost = {**self.touched, **dict.fromkeys(self._under_way)}
         self._announce(batch, lost, reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
@@ -337,7 +302,7 @@ class Board:
                 self._close_gap(batch, entry, max(entry.gap_from, entry.feed.last_ts))
         for ledger in self._ledgers.values():
             ledger.again(batch)
-        self._touched.clear()
+        self.touched.clear()
         self._under_way = {}
         self.rewrite(batch)
 
@@ -442,7 +407,7 @@ class Board:
         if elder.seen and (entry.feed.last_ts or entry.topic.channel.kind is Kind.STATE):
             entry.seen = entry.seen_written = elder.seen
             batch.write("HSET", self._data.seen, entry.topic.text, entry.seen)
-        self._touched[entry] = None
+        self.touched[entry] = None
         if entry.feed.live:
             self._live(batch, entry, now_ms)
 

@@ -385,9 +385,8 @@ class Exchange:
                 self.stirred = True
             if stream is not None and mask & READ:
                 for _ in range(_READS):
-                    frames = stream.read(self._clock.now)
-                    if frames:
-                        self.take(link, frames)
+                    for frame in stream.read(self._clock.now):
+                        self.take(link, frame)
                     if not stream.unread or link.stream is not stream:
                         return
                 self.unread = True
@@ -396,34 +395,29 @@ class Exchange:
 
     # -- messages
 
-    def take(self, link: Link, frames: list[bytes], left: int = -1) -> None:
-        """The messages of one read, in their order; with `left` only so many, the last ones."""
-        board, count = self._board, len(frames)
-        at = count - left if left >= 0 else 0
-        while at < count:
-            try:
-                if link.state is LinkState.UP:
-                    rest = frames[at:] if at else frames
-                    at = count - board.take(self._batch, rest, self._clock.ms, link.serial)
-                    if at == count:
-                        break
-                at += 1
-                self._other(link, decode(frames[at - 1]), frames[at - 1])
-            except (BadMessage, BadPush) as problem:
-                self._count(f"{type(problem).__name__}: {problem}")
-            except LinkLost:
-                raise
-            except Exception:
-                # The loop's edge: whatever one message does to us, the session and its other topics live on.
-                self._count("unexpected")
-                _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
-        while board.to_renew:
-            self._renew(link, board.to_renew.pop())
-        if board.stirred:
-            board.stirred, self.stirred = False, True
+    def take(self, link: Link, frame: bytes) -> None:
+        """A message of a link, whatever it is."""
+        try:
+            self._other(link, decode(frame), frame)
+        except (BadMessage, BadPush) as problem:
+            self._count(f"{type(problem).__name__}: {problem}")
+        except LinkLost:
+            raise
+        except Exception:
+            # The loop's edge: whatever one message does to us, the session and its other topics live on.
+            self._count("unexpected")
+            _log.exception("session %s: a message of /%s could not be handled", self._name, link.path)
+        if self._board.stirred:
+            self._board.stirred, self.stirred = False, True
+
+    def settle(self, link: Link, entry: Entry, fault: str) -> None:
+        """A push of a steady topic was written, and what readers find is not good any more."""
+        self.stirred = True
+        broken = self._board.settle(self._batch, entry, fault, link.serial, self._clock.ms)
+        if broken is not None:
+            self._renew(link, broken)
 
     def _other(self, link: Link, message: Push | Event | Reply, frame: bytes) -> None:
-        self.stirred = True
         # Of one that is replaced, what was under way before the other was subscribed is still news.
         left = link.state is LinkState.CLOSING and not self._links.retiring(link)
         if left and not self._sender.busy(link):
@@ -441,6 +435,7 @@ class Exchange:
                 self._try_again(self._parked.heard(message))
         elif type(message) is Event:
             self._event(link, message, frame)
+        self.stirred = self.stirred or type(message) is not Push
 
     def _count(self, what: str) -> None:
         kind = what[:80]

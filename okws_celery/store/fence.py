@@ -14,6 +14,7 @@ since the WATCH of the batch before. At most one batch is under way, as one sent
 from __future__ import annotations
 
 import logging
+import ssl
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ import msgspec
 
 from okws_celery.keys import ControlKeys
 from okws_celery.store.batch import Batch, OnReply, pack, stem
-from okws_celery.store.wire import Wire, WireLost
+from okws_celery.store.wire import Wire, WireLost, as_usual
 
 __all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
 
@@ -49,6 +50,7 @@ _RENEW_SCRIPT = (
 _log = logging.getLogger(__name__)
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
+_READ_BYTES = 32 * 1024
 _MAX_QUEUED = 2_000
 
 
@@ -179,8 +181,19 @@ class Fence:
         """
         wire = self.wire
         if not self.idle:
-            if not self.patient or wire is None or not wire.read_usual():
+            if not self.patient or wire is None or (usual := wire.usual) is None:
                 return False
+            try:
+                data = wire.socket.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            except OSError as problem:
+                raise WireLost(f"Redis: {problem}") from problem
+            if not as_usual(data, usual):
+                wire.take(data)
+                return False
+            wire.usual = None
+            wire.waiting.popleft()
             kept = self._kept
             assert kept is not None
             self.arrived = kept.number

@@ -20,6 +20,11 @@ _ERROR = b"\r\n-"
 """How an error among replies begins; in text, line ends are as good as never followed by a minus."""
 
 
+def as_usual(data: bytes, usual: Usual) -> bool:
+    """Whether these bytes are all that was awaited, and all is well."""
+    return data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data
+
+
 class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
 
@@ -37,18 +42,20 @@ class Wire:
 
     def __init__(self, connection: BareConnection, on_push: Callable[[Any], None] | None = None) -> None:
         self._connection = connection
-        self._socket = connection.sock
+        self.socket = connection.sock
+        """Non-blocking."""
         self._reader = hiredis.Reader()
         self._out: deque[memoryview] = deque()
         self.wants_write = False
         """Whether bytes wait because the socket's buffer was full."""
-        self._waiting: deque[tuple[int, list[Any], Callable[[list[Any]], None]]] = deque()
-        self._usual: Usual | None = None
+        self.waiting: deque[tuple[int, list[Any], Callable[[list[Any]], None]]] = deque()
+        self.usual: Usual | None = None
+        """How the replies look that are awaited, if nothing else is."""
         self._on_push = on_push
 
     def fileno(self) -> int:
         """For selectors."""
-        return self._socket.fileno()
+        return self.socket.fileno()
 
     def send(
         self,
@@ -62,11 +69,11 @@ class Wire:
         If all of them come at once and are as `usual`, what that names is called, and nothing is parsed.
         """
         if self._on_push is None:
-            self._usual = None if self._waiting else usual
-            self._waiting.append((replies, [], on_replies))
+            self.usual = None if self.waiting else usual
+            self.waiting.append((replies, [], on_replies))
         data = b"".join(packed)
         try:
-            sent = 0 if self._out else self._socket.send(data)
+            sent = 0 if self._out else self.socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             sent = 0
         except OSError as problem:
@@ -84,7 +91,7 @@ class Wire:
         while self._out:
             data = self._out[0]
             try:
-                sent = self._socket.send(data)
+                sent = self.socket.send(data)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 return
             except OSError as problem:
@@ -99,57 +106,35 @@ class Wire:
         """Read what is there and hand out every complete group of replies. WireLost if the connection is gone."""
         while True:
             try:
-                data = self._socket.recv(_READ_BYTES)
+                data = self.socket.recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
-            if not data:
-                raise WireLost("Redis closed the connection")
-            usual = self._usual
-            if usual is not None:
-                self._usual = None
-                if data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data:
-                    self._waiting.popleft()
-                    usual[2]()
-                    return
-            self._hand_out(data)
+            usual = self.usual
+            if usual is not None and as_usual(data, usual):
+                self.usual = None
+                self.waiting.popleft()
+                usual[2]()
+                return
+            self.take(data)
             # A full read may have left bytes inside the TLS object, which no selector would see.
             if len(data) < _READ_BYTES and not self._pending():
                 return
 
     def close(self) -> None:
         """Close the socket; nobody who waits is called."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._connection.close()
 
     def _pending(self) -> int:
-        return self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        return self.socket.pending() if isinstance(self.socket, ssl.SSLSocket) else 0
 
-    def read_usual(self) -> bool:
-        """Whether the replies that are awaited have come and are as usual; then nothing is called. WireLost.
-
-        Otherwise it is as if `readable` had read what was there, if anything was.
-        """
-        usual = self._usual
-        if usual is None:
-            return False
-        try:
-            data = self._socket.recv(_READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return False
-        except OSError as problem:
-            raise WireLost(f"Redis: {problem}") from problem
+    def take(self, data: bytes) -> None:
+        """Hand out every group of replies that these bytes complete. WireLost if they are none, or make no sense."""
         if not data:
             raise WireLost("Redis closed the connection")
-        self._usual = None
-        if data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data:
-            self._waiting.popleft()
-            return True
-        self._hand_out(data)
-        return False
-
-    def _hand_out(self, data: bytes) -> None:
+        self.usual = None
         try:
             self._reader.feed(data)
             self._hand_out_replies()
@@ -163,13 +148,13 @@ class Wire:
                 self._on_push(reply)
             return
         while (reply := next_reply()) is not False:
-            if not self._waiting:
+            if not self.waiting:
                 raise WireLost("Redis sent a reply that nobody asked for")
-            count, group, on_replies = self._waiting[0]
+            count, group, on_replies = self.waiting[0]
             group.append(reply)
             while len(group) < count:
                 if (reply := next_reply()) is False:
                     return
                 group.append(reply)
-            self._waiting.popleft()
+            self.waiting.popleft()
             on_replies(group)
