@@ -40,13 +40,13 @@ from okws_celery.session.waiters import Waiters
 from okws_celery.store.batch import Batch
 from okws_celery.store.registry import Command
 
-__all__ = ["NEEDS_LOGIN", "Exchange", "Owner"]
+__all__ = ["NEEDS_LOGIN", "READS", "Exchange", "Owner"]
 
 NEEDS_LOGIN = "this channel needs a login, and the session was opened without credentials"
 _WILL_CLOSE = 64008
 _NOT_LOGGED_IN = 60011
 _KINDS_COUNTED = 100
-_READS = 8
+READS = 8
 """Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""
@@ -384,7 +384,7 @@ class Exchange:
                 stream.writable()
                 self.stirred = True
             if stream is not None and mask & READ:
-                for _ in range(_READS):
+                for _ in range(READS):
                     for frame in stream.read(self._clock.now):
                         self.take(link, frame)
                     if not stream.unread or link.stream is not stream:

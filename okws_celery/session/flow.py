@@ -13,7 +13,7 @@ import time
 from okws_celery.okx.messages import decode_push
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
-from okws_celery.session.exchange import Exchange
+from okws_celery.session.exchange import READS, Exchange
 from okws_celery.session.link import Link
 from okws_celery.session.poller import READ, Poller
 from okws_celery.session.stream import LinkLost, Stream
@@ -21,9 +21,6 @@ from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
 
 __all__ = ["Flow"]
-
-_READS = 8
-"""Reads in one turn: a link in full flow must not hold up the others."""
 
 
 class Flow:
@@ -49,19 +46,23 @@ class Flow:
         now = clock.now
         if now >= until:
             return wait(0)
+        unread: list[tuple[Link, Stream]] = []
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
-            ready = wait((until - now) * 1000)
+            ready = wait(0 if unread else (until - now) * 1000)
             clock.ms = clock.time_ns() // 1_000_000
             clock.now = now = monotonic()
             others = []
+            if unread:
+                unread = [(link, stream) for link, stream in unread if self._serve(link, stream, now)]
             for found in ready:
                 _, _, _, link, stream = watches[found[0]]
-                if link is not None and stream is not None and found[1] == READ:
-                    self._serve(link, stream, now)
-                else:
+                if link is None or stream is None or found[1] != READ:
                     others.append(found)
-            if others or now >= until or exchange.stirred or exchange.unread:
+                elif self._serve(link, stream, now):
+                    unread.append((link, stream))
+            if others or now >= until or exchange.stirred:
+                exchange.unread = bool(unread)
                 return others
             if batch.publishes or batch.writes or batch.marked:
                 number = fence.sent
@@ -69,14 +70,17 @@ class Flow:
                 if fence.sent != number:
                     self._board.flushing()
                 if not whole:
+                    exchange.unread = bool(unread)
                     return others
 
-    def _serve(self, link: Link, stream: Stream, now: float) -> None:
-        """Take what there is to read, as far as one turn admits."""
+    def _serve(self, link: Link, stream: Stream, now: float) -> bool:
+        """Take what there is to read, as far as one turn admits; whether there is more."""
+        if link.stream is not stream:
+            return False
         exchange, board, batch, serial, now_ms = self._exchange, self._board, self._batch, stream.serial, self._clock.ms
         known, touched, publishes = board.alone, board.touched, batch.publishes
         try:
-            for _ in range(_READS):
+            for _ in range(READS):
                 for frame in stream.read(now):
                     route = None
                     if frame.isascii():
@@ -104,7 +108,7 @@ class Flow:
                     if not feed.live:
                         exchange.settle(link, entry, fault)
                 if not stream.unread:
-                    return
-            exchange.unread = True
+                    return False
         except LinkLost as problem:
             exchange.lost(link, str(problem))
+        return stream is link.stream

@@ -229,8 +229,7 @@ class Session:
             except WireLost as problem:
                 self._redis.lost(str(problem))
                 return []
-            if self._fence.blocked:
-                self._redis.changed = True
+            self._watch_replies()
             return ready
         ready = self._poller.wait(max(0.0, self._next_tick - self._clock.now) * 1000)
         self._clock.read()
@@ -307,6 +306,10 @@ class Session:
             self._fence.send(self._batch, self._clock.now, on_done)
         except WireLost as problem:
             self._redis.lost(str(problem))
+        self._watch_replies()
+
+    def _watch_replies(self) -> None:
+        """Have the poller look at Redis, if somebody waits for a reply or not all went out."""
         if not self._fence.patient or self._fence.blocked:
             self._redis.changed = True
 
