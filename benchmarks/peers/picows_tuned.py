@@ -27,7 +27,8 @@ class Message(msgspec.Struct):
 
 
 decode = msgspec.json.Decoder(Message).decode
-fields_of = msgspec.json.Decoder(dict[str, str | msgspec.Raw]).decode
+texts_of = msgspec.json.Decoder(dict[str, str]).decode
+fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Store(asyncio.Protocol):
@@ -67,10 +68,11 @@ class Listener(WSListener):
                 ts = msgspec.json.decode(row)[0]
                 self.out.append(pack(("ZREMRANGEBYSCORE", key, ts, ts)))
                 self.out.append(pack(("ZADD", key, ts, bytes(row))))
+            elif channel == "tickers":
+                self.out.append(pack(("HSET", key, *(part for pair in texts_of(row).items() for part in pair))))
             else:
-                flat = [part for name, value in fields_of(row).items() for part in (name, value)]
-                flat = [bytes(part) if isinstance(part, msgspec.Raw) else part for part in flat]
-                self.out.append(pack(("HSET", key, *flat)))
+                fields = {name: bytes(value).strip(b'"') for name, value in fields_of(row).items()}
+                self.out.append(pack(("HSET", key, *(part for pair in fields.items() for part in pair))))
         self.out.append(pack(("PUBLISH", f"okex/bench/{channel}", text)))
 
     def flush(self) -> None:
