@@ -15,7 +15,7 @@ from celery import Task
 from celery.worker import state
 from celery.worker.request import Request
 
-from okws_celery import memory
+from okws_celery import interpreter
 from okws_celery.calls.drivers import Driver
 from okws_celery.calls.opening import Opening, close_now, until_closed
 from okws_celery.calls.options import checked_options, resolved_options, shown_options
@@ -179,7 +179,7 @@ class _Holding:
             self._take_place()
             session = self._session()
             app.registry.arrived(self._name)
-            memory.settle()
+            interpreter.settle()
             ending = session.run()
         except _Full:
             ending = None
