@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ _WITHOUT_USE = frozenset({"listen_channel", "redis_info_key"})
 """Settings of okws that named what this package has no need of: commands travel through Celery."""
 _INFO = "info"
 """okws's setting OKWS_INFO, the channel `<namespace>/info`."""
+_log = logging.getLogger(__name__)
 _SPELLED = {"apikey": "apiKey"}
 """Names of credentials that are not written in lower case."""
 
@@ -94,6 +96,9 @@ def _profile(section: Section) -> dict[str, Any]:
 
 def _session(section: Section) -> ConfigSession:
     secret, options = _parts(section, SESSION_OPTIONS)
+    if section.as_okws and secret and _has_empty_key(section):
+        _log.warning("%s: apiKey is empty, so that the session has no login", section.place)
+        secret = {}
     given = _check_credentials(section, secret)
     if given and "profile" in options:
         raise section.place.wrong("a profile or credentials are accepted, not both")
@@ -107,6 +112,10 @@ def _session(section: Section) -> ConfigSession:
             raise entry.place.wrong(f"topic {topic.text!r} needs a login, and the session has no credentials")
         topics[topic.text] = None
     return ConfigSession(section.name, tuple(topics), options, secret if given else {}, str(section.place))
+
+
+def _has_empty_key(section: Section) -> bool:
+    return any(entry.key.lower().replace("_", "") == "apikey" and not entry.value for entry in section.entries)
 
 
 def _each_once(sections: Iterable[Section], what: str) -> list[Section]:

@@ -69,6 +69,8 @@ class Section:
     entries: list[Entry] = field(default_factory=list)
     topics: list[Entry] = field(default_factory=list)
     """What a session subscribes, in order: text or OKX's arg object."""
+    as_okws: bool = False
+    """It stands in the form of okws 2020, which had no login where `apiKey` was there and empty, whatever else was."""
 
 
 @dataclass(slots=True)

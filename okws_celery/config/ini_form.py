@@ -26,7 +26,7 @@ def draft_of_ini(path: Path, text: str) -> Draft:
     draft = Draft()
     for name in parser.sections():
         place = Place(path, parser.line_of(name), name)
-        section = Section(name, place)
+        section = Section(name, place, as_okws=True)
         for key, value, line in parser.entries(name):
             at = Place(path, line, name, key)
             match key.lower():

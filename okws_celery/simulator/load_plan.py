@@ -12,7 +12,7 @@ from okws_celery.simulator.load_messages import CHANNELS, MOST_LEVELS
 __all__ = ["LoadPlan", "load_names", "parse_mix", "parse_plan"]
 
 _MOST_RATE = 10_000_000
-_MOST_INSTRUMENTS = 9999
+_MOST_INSTRUMENTS = 99_999
 _DEFAULT_MIX = {"tickers": 70.0, "trades": 30.0}
 
 

@@ -68,6 +68,14 @@ def test_names_of_any_case(read: Read) -> None:
     assert session.topics == ("account",)
 
 
+def test_an_empty_key_is_no_login(read: Read, caplog: pytest.LogCaptureFixture) -> None:
+    """As in the example of okws' own README: the session is public, and a line says so, without the secret."""
+    (session,) = read("okws.ini", "[ok2]\napiKey=\nsecret=8C52F\npassword=").sessions
+    assert session.credentials == {}
+    assert "line 1, [ok2]: apiKey is empty, so that the session has no login" in caplog.text
+    assert "8C52F" not in caplog.text
+
+
 def test_options_and_profiles(read: Read) -> None:
     """A section may name a profile, and says where its exchange is like `open_ws` does."""
     file = read(

@@ -89,7 +89,7 @@ commands =
 
 [ok2]
 apiKey=
-secret=
+secret=8C52F
 password=
 """
 
