@@ -76,7 +76,7 @@ class Listener(WSListener):
         self.out.append(pack(("PUBLISH", f"okex/bench/{channel}", text)))
 
     def flush(self) -> None:
-        books = [pack(self.books[key].command(key)) for key in self.merged]
+        books = [pack(self.books[key].command(key, msgspec.json.encode)) for key in self.merged]
         self.store.transport.write(b"".join(books + self.out))
         self.out.clear()
         self.merged.clear()

@@ -1,6 +1,7 @@
 """What the peers store of one push: the commands that this project's own keys are made of, one by one."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -25,8 +26,8 @@ class Book:
                     side[float(level[0])] = level
         self.ts, self.seq_id = row["ts"], row["seqId"]
 
-    def command(self, key: str) -> tuple[Any, ...]:
-        sides = {name: json.dumps(list(side.values())) for name, side in self.sides.items()}
+    def command(self, key: str, encode: Callable[[Any], str | bytes] = json.dumps) -> tuple[Any, ...]:
+        sides = {name: encode(list(side.values())) for name, side in self.sides.items()}
         fields = sides | {"ts": self.ts, "seqId": self.seq_id, "state": "live"}
         return ("HSET", key, *(part for pair in fields.items() for part in pair))
 

@@ -45,6 +45,7 @@ class Load:
 
     def __init__(self, plan: LoadPlan) -> None:
         self.names = load_names(plan.instruments)
+        self._known = frozenset(self.names)
         self._makers: dict[Subscription, Maker] = {}
         self._out: dict[Connection, list[bytes]] = {}
         self._rings: dict[str, Iterator[tuple[list[bytes], Make]]] = {}
@@ -66,7 +67,7 @@ class Load:
     def look_up(self, path: str, said: Mapping[str, Any]) -> Offer | Refusal:
         """Every channel that can be sent, for every instrument of the plan; the rest is 60018."""
         name, inst_id = str(said.get("channel", "")), str(said.get("instId", ""))
-        if name not in CHANNELS or inst_id not in self.names or CATALOGUE[name].path != path:
+        if name not in CHANNELS or inst_id not in self._known or CATALOGUE[name].path != path:
             return Refusal(60018, TEXTS[60018].format(arg=named(said)))
         return Offer((("channel", name), ("instId", inst_id)), name, inst_id)
 
