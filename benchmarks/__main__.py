@@ -58,11 +58,11 @@ def main() -> int:
         parser.error(f"{', '.join(unknown)}: {', '.join(SECTIONS)} are accepted")
     folder = Path(tempfile.mkdtemp(prefix="okws-bench-"))
     found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.parent.mkdir(exist_ok=True)
     for section in given.sections:
         print(f"\n## {section}\n", flush=True)
         found[section] = _section(section, given, folder)
         found["machine"] = {"python": platform.python_version(), "at": time.strftime("%Y-%m-%d", time.gmtime())}
-        RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(found, indent=1))
     if drawing := draw(found, RESULTS.parent):
         print(f"\n{RESULTS} has all figures, {drawing} shows them", flush=True)

@@ -82,7 +82,11 @@ class Stage:
     ) -> None:
         if self._simulator is not None:
             self._simulator.terminate()
-            self._simulator.wait(10)
+            try:
+                self._simulator.wait(60)
+            except subprocess.TimeoutExpired:
+                self._simulator.kill()
+                self._simulator.wait()
         self.redis.close()
         self._embedded.__exit__(kind, problem, trace)
 
