@@ -32,6 +32,8 @@ class Contestant:
     publishes: bool = True
     stores_all: bool = True
     """Whether every trade must be there at the end."""
+    session: str = "bench"
+    """Name in its pub/sub channels, or a pattern of names."""
     trades: str = "okex/bench/trades:{}"
     """Key of an instrument's trades."""
     latest: str = "okex/bench/tickers:{}"
@@ -57,6 +59,7 @@ def ours(
         environment={"OKWS_PUBLISH": form, "OKWS_DEFLATE": str(int(deflate))},
         encrypted=encrypted,
         publishes=form != "none",
+        session="bench" if sessions == 1 else "bench*",
     )
 
 

@@ -1,6 +1,7 @@
 """A pub/sub reader that measures how long pushes are under way, from their `sent` mark to their arrival here.
 
-`python -m benchmarks.reader REDIS_URL SECONDS CHANNEL...` prints one JSON object at its end; times are in us.
+`python -m benchmarks.reader REDIS_URL SECONDS CHANNEL...` prints one JSON object at its end; times are in us, and
+channels may be patterns.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def read(redis_url: str, seconds: float, channels: list[str]) -> list[int]:
     replies = hiredis.Reader()
     late: list[int] = []
     with socket.create_connection((address.hostname or "", address.port or 6379)) as connection:
-        connection.sendall(hiredis.pack_command(("SUBSCRIBE", *channels)))
+        how = "PSUBSCRIBE" if any("*" in channel for channel in channels) else "SUBSCRIBE"
+        connection.sendall(hiredis.pack_command((how, *channels)))
         connection.settimeout(0.2)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -33,7 +35,7 @@ def read(redis_url: str, seconds: float, channels: list[str]) -> list[int]:
                 continue
             now_us = time.time_ns() // 1000
             while (reply := replies.gets()) is not False:
-                payload = reply[2]
+                payload = reply[-1]
                 if isinstance(payload, bytes) and (at := payload.rfind(_MARK)) >= 0:
                     start = at + len(_MARK)
                     late.append(now_us - int(payload[start : start + _DIGITS]))

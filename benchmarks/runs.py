@@ -19,7 +19,7 @@ from benchmarks.stage import Stage
 
 __all__ = ["Figures", "burst", "cpu_s", "family", "on_stage", "paced", "rss_mb", "run", "under_way"]
 
-_START_S = 180.0
+_START_S = 600.0
 _WARM_MESSAGES = 5_000
 _QUIET_S = 0.6
 _QUIET_COMMANDS = 30
@@ -115,7 +115,7 @@ def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: i
     time.sleep(1.0)
     cpu, redis_cpu, sent = cpu_s(process), stage.redis_cpu_s(), stage.load()["sent_in_all"]
     if contestant.publishes:
-        said = under_way(stage, seconds)
+        said = under_way(stage, seconds, contestant.session)
     else:
         time.sleep(seconds)
         said = {}
@@ -130,9 +130,9 @@ def paced(stage: Stage, process: psutil.Process, contestant: Contestant, rate: i
     return measured | {"behind": float(took > _BEHIND_S)}
 
 
-def under_way(stage: Stage, seconds: float) -> dict[str, float]:
+def under_way(stage: Stage, seconds: float, session: str = "bench") -> dict[str, float]:
     """Shares of the times, us, that pushes take from their sending to a pub/sub reader: p50, p99, p999."""
-    channels = [f"okex/bench/{channel}" for channel in stage.plan.mix]
+    channels = [f"okex/{session}/{channel}" for channel in stage.plan.mix]
     reader = [sys.executable, "-m", "benchmarks.reader", stage.redis_url, str(seconds), *channels]
     said: dict[str, Any] = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
     return {name: float(value) for name, value in said.items()}
