@@ -151,10 +151,7 @@ class LogFeed:
         self._times.append(ts)
         if len(self._recent) > _REMEMBERED:
             self._forget()
-        entry_id = b"%d-%d" % last
-        batch.writes.append(
-            b"%b$%d\r\n%b\r\n$4\r\ndata\r\n$%d\r\n%b\r\n" % (self._xadd, len(entry_id), entry_id, len(row), row)
-        )
+        batch.append_entry(self._xadd, b"%d-%d" % last, row)
         if self._publish_rows:
             batch.publish(self._own, row)
         return True

@@ -215,11 +215,6 @@ class Exchange:
     # -- how it stands
 
     @property
-    def flows(self) -> bool:
-        """Whether pushes of steady topics ask for nothing but to be written."""
-        return not self.unread
-
-    @property
     def closed(self) -> bool:
         """Whether no socket is left."""
         return not any(link.connected for link in self._links.every())

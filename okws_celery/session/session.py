@@ -223,7 +223,7 @@ class Session:
             self._clock.read()
             self._exchange.serve_unread()
             return ready
-        if self._ending is None and not self._overflow and self._exchange.flows:
+        if self._ending is None and not self._overflow:
             try:
                 ready = self._flow.run(self._next_tick)
             except WireLost as problem:
