@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Known, KnownBook, Read, Route
+from okws_celery.feeds.route import BadPush, Known, KnownBook, Position, Read, Route
 from okws_celery.feeds.rows import ms, pairs
 from okws_celery.okx.messages import Push
 from okws_celery.okx.order_book import OrderBook, Outcome
@@ -65,6 +65,11 @@ class BookFeed:
         self._owed = ""
         # Whether there is something to render.
         self._changed = False
+
+    @property
+    def position(self) -> Position:
+        """See route.Feed."""
+        return self.last_ts, None
 
     def prepare(self, batch: Batch) -> None:
         """What an earlier session left there is stale until a snapshot."""

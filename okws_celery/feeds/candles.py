@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds.route import BadPush, Filled, Known, Read, Route
+from okws_celery.feeds.route import BadPush, Filled, Known, Position, Read, Route
 from okws_celery.feeds.rows import is_error, ms, text
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
@@ -179,9 +179,10 @@ class CandleFeed:
             self._take_held(batch)
         batch.mark(self)
 
-    def mark(self) -> int:
-        """See Refillable."""
-        return self._published
+    @property
+    def position(self) -> Position:
+        """See route.Feed."""
+        return self.last_ts, self._published
 
     def undo(self, mark: int) -> None:
         """See Refillable."""

@@ -48,7 +48,7 @@ class LatestFeed:
         "_read",
         "_rows",
         "live",
-        "row",
+        "position",
     )
 
     _spells = False
@@ -68,8 +68,8 @@ class LatestFeed:
         self._publish_own = publish_to(self._own)
         # Whether a row that has the mark in it is published as it came, and nowhere else.
         self._plain = self._publish_rows and not self._spells
-        self.row = b""
-        """The last one, as sent; b"" before the first."""
+        self.position = b""
+        """See route.Feed."""
         # The first row of the latest push.
         self._first = b""
         # The fields of the hash; none is known after a start.
@@ -80,6 +80,11 @@ class LatestFeed:
         self._newest_ts = 0
 
     @property
+    def row(self) -> bytes:
+        """The last one, as sent; b"" before the first."""
+        return self.position
+
+    @property
     def first_ts(self) -> int:
         """See route.Feed. Read from the row when it is asked for, as that is seldom."""
         return time_of(self._first) if self._first else 0
@@ -87,8 +92,8 @@ class LatestFeed:
     @property
     def last_ts(self) -> int:
         """See route.Feed."""
-        if self.row:
-            self._newest_ts = max(self._newest_ts, time_of(self.row))
+        if self.position:
+            self._newest_ts = max(self._newest_ts, time_of(self.position))
         return self._newest_ts
 
     def prepare(self, batch: Batch) -> None:
@@ -105,7 +110,7 @@ class LatestFeed:
                     size = len(row)
                     length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
                     batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
-                self._first = self.row = row
+                self._first = self.position = row
                 batch.marked[self] = None
                 return ""
         if not rows:
@@ -117,7 +122,7 @@ class LatestFeed:
             channels = [self._own if self._mark in row else self._channel(row) for row in rows]
             for channel, row in zip(channels, rows, strict=True):
                 batch.publish(channel, self._spelled(row) if self._spells else row)
-        self._first, self.row = rows[0], rows[-1]
+        self._first, self.position = rows[0], rows[-1]
         batch.marked[self] = None
         return ""
 
@@ -152,13 +157,13 @@ class LatestFeed:
 
     def known(self, arg: Arg) -> Known:
         """The last row."""
-        return [self.row] if self.row else []
+        return [self.position] if self.position else []
 
     def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
         """Write the last row of another feed."""
         rows = known if isinstance(known, list) else list(known.values()) if isinstance(known, dict) else []
         if rows:
-            self.row = rows[-1]
+            self.position = rows[-1]
             batch.mark(self)
 
     def _channel(self, row: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from okws_celery.feeds.route import BadPush, Filled, Known, Read, Route
+from okws_celery.feeds.route import BadPush, Filled, Known, Position, Read, Route
 from okws_celery.feeds.rows import RowReader, entries, is_error, ms
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
@@ -217,9 +217,10 @@ class LogFeed:
         if self.prepared:
             self._take_held(batch)
 
-    def mark(self) -> tuple[tuple[int, int], int]:
-        """See Refillable."""
-        return self._last, self._top
+    @property
+    def position(self) -> Position:
+        """See route.Feed."""
+        return self.last_ts, (self._last, self._top)
 
     def undo(self, mark: tuple[tuple[int, int], int]) -> None:
         """See Refillable."""

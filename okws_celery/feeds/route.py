@@ -20,6 +20,7 @@ __all__ = [
     "Known",
     "KnownBook",
     "Limits",
+    "Position",
     "Read",
     "Refillable",
     "Route",
@@ -84,6 +85,11 @@ class Route:
         return self.base + self.topic.path if ":" in self.topic.path else self.rows
 
 
+Position = bytes | tuple[int, Any]
+"""How far rows reach: the last row, of which the time is read when it is needed; or its exchange ms, and what
+`Refillable.undo` takes."""
+
+
 class Feed(Protocol):
     """The write side of one topic: what it remembers, and what a push means for Redis."""
 
@@ -93,6 +99,10 @@ class Feed(Protocol):
     @property
     def last_ts(self) -> int:
         """Exchange ms of the newest row written; 0 before the first."""
+
+    @property
+    def position(self) -> Position:
+        """How far the rows reach that were written."""
 
     @property
     def first_ts(self) -> int:
@@ -175,11 +185,8 @@ class Refillable(Protocol):
     def release(self, batch: Batch) -> None:
         """Take what waits; nothing will be filled in before it."""
 
-    def mark(self) -> Any:
-        """How far has been written, for `undo`."""
-
     def undo(self, mark: Any) -> None:
-        """What was written since the mark is not in Redis: it is news again when REST brings it."""
+        """What was written since is not in Redis: it is news again when REST brings it. `mark` is of its position."""
 
     def emptied(self) -> None:
         """Redis has lost what was there: history is wanted once more."""

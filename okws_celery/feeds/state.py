@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from okws_celery.feeds.ledger import Ledger
-from okws_celery.feeds.route import BadPush, Known, Read, Route
+from okws_celery.feeds.route import BadPush, Known, Position, Read, Route
 from okws_celery.feeds.rows import is_error, pairs, text
 from okws_celery.feeds.state_rows import ACCOUNT_FIELD, Item, belongs, goes_back, splitter
 from okws_celery.okx.messages import Push
@@ -84,6 +84,11 @@ class StateFeed:
     def rows(self) -> Mapping[str, bytes]:
         """The rows that this topic answers for, by field."""
         return self._rows
+
+    @property
+    def position(self) -> Position:
+        """See route.Feed."""
+        return self.last_ts, None
 
     def prepare(self, batch: Batch) -> None:
         """Ask for the rows that an earlier session left: a snapshot that does not have them ends them."""

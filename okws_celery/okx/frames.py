@@ -6,13 +6,14 @@ binary, compressed, anything against the rules) is handed on complete and unread
 
 from __future__ import annotations
 
-__all__ = ["FrameScanner", "RawFrame"]
+__all__ = ["TEXT_16", "FrameScanner", "RawFrame"]
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes. The longest frame of OKX in any capture is 40 KB; what is longer than this is no message of OKX."""
 
 _TEXT = 0x81  # FIN, no reserved bit, opcode 1
-_TEXT_16 = bytes([_TEXT, 126])  # and a length of 16 bits
+TEXT_16 = bytes([_TEXT, 126])
+"""How nearly all frames of OKX begin: whole text frames with a length of 16 bits, which follows."""
 
 
 class RawFrame(bytes):
@@ -40,6 +41,11 @@ class FrameScanner:
         self.unusual = False
         """Whether there is a RawFrame among the frames that were taken last."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a frame has begun that is not complete."""
+        return bool(self._pieces)
+
     def take(self, data: bytes) -> list[bytes]:
         """The frames that these bytes complete, in order: of a whole text frame its payload, else a RawFrame."""
         frames: list[bytes] = []
@@ -52,7 +58,7 @@ class FrameScanner:
         start, end = 0, len(data)
         while start < end:
             # What nearly all frames are comes first: text of 126 to 65,535 bytes.
-            if data.startswith(_TEXT_16, start) and end > start + 3:
+            if data.startswith(TEXT_16, start) and end > start + 3:
                 body = start + 4
                 stop = body + (data[start + 2] << 8 | data[start + 3])
                 if stop <= end:

@@ -22,13 +22,13 @@ import msgspec
 from okws_celery.feeds import feed_of, translated_of
 from okws_celery.feeds.ledger import Ledger
 from okws_celery.feeds.logs import LogFeed
-from okws_celery.feeds.route import BadPush, Limits, Route
+from okws_celery.feeds.route import BadPush, Limits, Position, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
 from okws_celery.okx.catalogue import Kind
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
-from okws_celery.session.entry import Entry, Reached, ts_of
+from okws_celery.session.entry import Entry, ts_of
 from okws_celery.session.routes import Routes, Served
 from okws_celery.store.batch import Batch
 
@@ -54,12 +54,12 @@ class Board:
         self._routes = Routes(self._base, self._pushes)
         self.alone = self._routes.alone
         """See there; the short way looks a push up in it."""
-        self.touched: dict[Entry, None] = {}
-        """Topics of which rows were written since the last batch was sent."""
-        # How far rows reach that are on their way to Redis, and that are known to be there.
-        self._under_way: dict[Entry, Reached] = {}
-        self._arrived: dict[Entry, Reached] = {}
-        self._ledgers: dict[str, Ledger] = {}
+        self.touched: dict[Entry, Position] = {}
+        """Topics of which rows were written since the last batch was sent, and how far they reached before."""
+        self.under_way: dict[Entry, Position] = {}
+        """The same for the batch that was sent last, while it is not known to be in Redis."""
+        self.ledgers: dict[str, Ledger] = {}
+        """Of executions, by key; what they know waits for Redis as well."""
         self._sent_ledgers: list[tuple[Ledger, int]] = []
         self.on_missing: Callable[[Entry, bool], None] = _nobody
         """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
@@ -98,9 +98,8 @@ class Board:
         translated = None if topic.v3 is None else translated_of(route)
         feed = translated or feed_of(route)
         if isinstance(feed, StateFeed):
-            feed.ledger = self._ledgers.setdefault(route.key, feed.ledger)
+            feed.ledger = self.ledgers.setdefault(route.key, feed.ledger)
         entry = Entry(topic, feed, translated, began=now_ms)
-        self._arrived[entry] = entry.reached()
         self._entries[topic.text] = entry
         self._routes.add(entry)
         feed.prepare(batch)
@@ -112,6 +111,7 @@ class Board:
         for elder in self._routes.using(arg):
             if elder is entry or (elder.topic.arg == arg and elder.state != "live"):
                 continue
+            self.touch(entry)
             entry.feed.seed(batch, arg, elder.feed.known(arg))
             if arg == entry.topic.arg:
                 self._join(batch, entry, elder, now_ms)
@@ -130,8 +130,8 @@ class Board:
         entry.feed.interrupted(batch)
         del self._entries[entry.topic.text]
         self._routes.remove(entry)
-        for reached in (self.touched, self._under_way, self._arrived):
-            reached.pop(entry, None)
+        self.touched.pop(entry, None)
+        self.under_way.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
         batch.write("HDEL", self._data.seen, entry.topic.text)
 
@@ -198,6 +198,7 @@ class Board:
             return None
         if not self._admits(entry, push, source):
             return None
+        self.touch(entry)
         fault = entry.feed.write(batch, push)
         if not entry.seen:
             # With the first push, so that `max_age` holds as soon as there is something to read.
@@ -234,9 +235,13 @@ class Board:
             self._stale(batch, entry, "crossed", now_ms)
         return None
 
+    def touch(self, entry: Entry) -> None:
+        """Rows of a topic are about to be written."""
+        if entry not in self.touched:
+            self.touched[entry] = entry.feed.position
+
     def resumed(self, batch: Batch, entry: Entry) -> None:
         """Rows of a topic were written: they close a gap that nothing else will close."""
-        self.touched[entry] = None
         if entry.gap_from >= 0 and entry.feed.first_ts and not entry.refilling:
             self._close_gap(batch, entry, entry.feed.first_ts)
 
@@ -256,21 +261,14 @@ class Board:
 
     def flushing(self) -> None:
         """Everything written up to now goes to Redis; what went before has arrived."""
-        self._arrived.update(self._under_way)
-        reached: dict[Entry, Reached] = {}
-        for entry in self.touched:
-            latest = entry.latest
-            reached[entry] = entry.reached() if latest is None else latest.row
-        self._under_way = reached
-        self.touched.clear()
-        if self._ledgers:
+        self.under_way, self.touched = self.touched, {}
+        if self.ledgers:
             self._confirm_ledgers()
-            self._sent_ledgers = [(ledger, ledger.mark) for ledger in self._ledgers.values()]
+            self._sent_ledgers = [(ledger, ledger.mark) for ledger in self.ledgers.values()]
 
     def flushed(self) -> None:
         """What was on its way is known to be in Redis."""
-        self._arrived.update(self._under_way)
-        self._under_way = {}
+        self.under_way = {}
         self._confirm_ledgers()
 
     def _confirm_ledgers(self) -> None:
@@ -280,30 +278,30 @@ class Board:
 
     def dropped(self, batch: Batch, reason: str) -> None:
         """What was written since the last confirmation is not in Redis: say so, and write again what is remembered."""
-        lost = {**self.touched, **dict.fromkeys(self._under_way)}
-        self._announce(batch, lost, reason, whole=False)
+        self._announce(batch, list(self.touched | self.under_way), reason, whole=False)
 
     def emptied(self, batch: Batch, reason: str) -> None:
         """Redis may have forgotten everything: say so of every topic, and write again what is remembered."""
         self._announce(batch, self._entries.values(), reason, whole=True)
 
     def _announce(self, batch: Batch, entries: Iterable[Entry], reason: str, *, whole: bool) -> None:
+        # How far rows reach that are known to have been in Redis.
+        there = self.touched | self.under_way
+        self.under_way = {}
         for entry in entries:
             if self._entries.get(entry.topic.text) is not entry:
                 continue  # it was left meanwhile
             had_none = entry.gap_from < 0
-            reached = self._arrived[entry]
-            self._open_gap(batch, entry, reason, ts_of(reached))
-            if entry.refillable is not None and not isinstance(reached, bytes):
-                entry.refillable.undo(reached[1])
+            position = self.touched[entry] = there.get(entry, entry.feed.position)
+            self._open_gap(batch, entry, reason, ts_of(position))
+            if entry.refillable is not None and not isinstance(position, bytes):
+                entry.refillable.undo(position[1])
             self.on_missing(entry, whole)
             if had_none and entry.gap_from >= 0 and not entry.refilling and _is_rewritten(entry):
                 # The exchange may have nothing new to say for days.
                 self._close_gap(batch, entry, max(entry.gap_from, entry.feed.last_ts))
-        for ledger in self._ledgers.values():
+        for ledger in self.ledgers.values():
             ledger.again(batch)
-        self.touched.clear()
-        self._under_way = {}
         self.rewrite(batch)
 
     def rewrite(self, batch: Batch) -> None:
@@ -407,7 +405,6 @@ class Board:
         if elder.seen and (entry.feed.last_ts or entry.topic.channel.kind is Kind.STATE):
             entry.seen = entry.seen_written = elder.seen
             batch.write("HSET", self._data.seen, entry.topic.text, entry.seen)
-        self.touched[entry] = None
         if entry.feed.live:
             self._live(batch, entry, now_ms)
 

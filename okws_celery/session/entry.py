@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from okws_celery.feeds.latest import LatestFeed, time_of
-from okws_celery.feeds.route import Feed, Refillable, Translated
+from okws_celery.feeds.latest import time_of
+from okws_celery.feeds.route import Feed, Position, Refillable, Translated
 from okws_celery.okx.topics import Topic
 
-__all__ = ["Entry", "Reached", "ts_of"]
-
-Reached = bytes | tuple[int, Any]
-"""The last row, of which the time is read when it is needed, or its exchange ms and the feed's mark (Refillable)."""
+__all__ = ["Entry", "ts_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,20 +46,10 @@ class Entry:
     refillable: Refillable | None = field(init=False)
     """The feed, if what it missed can be put in before what came since."""
 
-    latest: LatestFeed | None = field(init=False)
-    """The feed, if it has one row only: its time is read when it is needed."""
-
     def __post_init__(self) -> None:
-        self.latest = self.feed if isinstance(self.feed, LatestFeed) else None
         self.refillable = self.feed if isinstance(self.feed, Refillable) else None
 
-    def reached(self) -> Reached:
-        """How far its rows reach."""
-        if self.latest is not None:
-            return self.latest.row
-        return self.feed.last_ts, self.refillable.mark() if self.refillable is not None else None
 
-
-def ts_of(reached: Reached) -> int:
+def ts_of(position: Position) -> int:
     """Exchange ms of the last row; 0 if there was none."""
-    return time_of(reached) if isinstance(reached, bytes) else reached[0]
+    return time_of(position) if isinstance(position, bytes) else position[0]

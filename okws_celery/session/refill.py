@@ -177,6 +177,7 @@ class Refill:
         if held is None or not held.holding:
             return True
         if not job.gap and not held.reached:
+            self._board.touch(job.entry)
             held.release(self._batch)  # nothing came before: what comes follows on nothing
             self._board.resumed(self._batch, job.entry)
             return True
@@ -216,6 +217,7 @@ class Refill:
             return
         held = entry.refillable
         in_time = held is not None and held.holding and self._clock.now + _AGAIN_S < job.live_at + _HOLD_S
+        self._board.touch(entry)
         try:
             outcome = merge(self._batch, not in_time)
         except Exception as problem:
@@ -262,6 +264,7 @@ class Refill:
         entry = job.entry
         if entry.refillable is not None:
             job.tries = max(job.tries, 1)
+            self._board.touch(entry)
             entry.refillable.release(self._batch)
             entry.refilling = False
             self._board.resumed(self._batch, entry)

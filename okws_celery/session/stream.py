@@ -9,9 +9,10 @@ from okws_celery.okx.frames import FrameScanner, RawFrame
 from okws_celery.okx.messages import PONG
 from okws_celery.session.raw_frames import FrameSocket, LinkLost, RawReader
 
-__all__ = ["LinkLost", "Stream"]
+__all__ = ["READ_BYTES", "LinkLost", "Stream"]
 
-_READ_BYTES = 32 * 1024
+READ_BYTES = 32 * 1024
+"""Of one read of the socket."""
 _MAX_UNSENT = 1024 * 1024
 
 
@@ -22,7 +23,6 @@ class Stream:
         "_encrypted",
         "_problem",
         "_raw",
-        "_recv",
         "_scanner",
         "_shim",
         "_sock",
@@ -30,6 +30,8 @@ class Stream:
         "bytes",
         "frames",
         "heard_at",
+        "plain",
+        "recv",
         "serial",
         "unread",
     )
@@ -47,13 +49,16 @@ class Stream:
         self._ws = ws
         self._sock = ws.sock
         self._sock.setblocking(False)
-        self._recv = self._sock.recv
+        self.recv = self._sock.recv
+        """Of its socket; who reads so, as may be done while it is `plain`, says what came (`received`)."""
         self._encrypted = isinstance(self._sock, ssl.SSLSocket)
         self._shim = ws.sock = FrameSocket()
         self._scanner = FrameScanner()
         self._raw = RawReader(ws, self._shim, compressed=compressed)
         # Why nothing can be read any more.
         self._problem = ""
+        self.plain = not self._encrypted
+        """Whether whatever comes next is the beginning of a frame."""
 
     def fileno(self) -> int:
         """For the poller."""
@@ -75,11 +80,15 @@ class Stream:
             if self._problem:
                 raise LinkLost(self._problem)
         try:
-            data = self._recv(_READ_BYTES)
+            data = self.recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return []
         except OSError as problem:
             raise LinkLost(str(problem)) from problem
+        return self.received(data, now)
+
+    def received(self, data: bytes, now: float) -> list[bytes]:
+        """The same of what one read of the socket has brought."""
         if not data:
             raise LinkLost("the exchange closed the connection")
         self.heard_at = now
@@ -93,8 +102,9 @@ class Stream:
         if scanner.refused:
             self._problem = self._problem or scanner.refused
         # What waits inside the TLS object no poller sees.
-        if size == _READ_BYTES or self._problem or (self._encrypted and self._sock.pending()):
+        if size == READ_BYTES or self._problem or (self._encrypted and self._sock.pending()):
             self.unread = True
+        self.plain = not (self.unread or self._encrypted or scanner.waits or scanner.refused)
         return frames
 
     def _told_apart(self, frames: list[bytes]) -> list[bytes]:

@@ -38,8 +38,6 @@ def publish_to(channel: str) -> bytes:
     return stem("PUBLISH", channel, more=1)
 
 
-_NOTHING = (0, 0)
-
 LENGTHS = [b"$%d\r\n" % length for length in range(4096)]
 """The line before an argument, by the argument's length."""
 
@@ -54,7 +52,7 @@ class Renderer(Protocol):
 class Batch:
     """Commands collected until the store can take them. Not thread-safe: a session's loop owns it."""
 
-    __slots__ = ("_asked", "_measured", "_size", "marked", "publishes", "writes")
+    __slots__ = ("_measured", "_size", "asked", "marked", "publishes", "writes")
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -63,9 +61,11 @@ class Batch:
         """What goes out after them, likewise."""
         self.marked: dict[Renderer, None] = {}
         """What is to be rendered before this batch is sent."""
-        self._asked: dict[int, OnReply] = {}
+        self.asked: dict[int, OnReply] = {}
+        """Who hears the reply to a write, by its position."""
+        # Bytes of how many commands, of those lists.
         self._size = 0
-        self._measured = _NOTHING
+        self._measured = self.writes, 0, 0
 
     def __bool__(self) -> bool:
         return bool(self.writes or self.publishes or self.marked)
@@ -73,12 +73,11 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes packed so far; what is marked is not counted, as it is bounded by itself."""
-        writes, publishes = self._measured
-        for command in self.writes[writes:]:
-            self._size += len(command)
-        for command in self.publishes[publishes:]:
-            self._size += len(command)
-        self._measured = len(self.writes), len(self.publishes)
+        of, writes, publishes = self._measured
+        if of is not self.writes:
+            self._size = writes = publishes = 0
+        self._size += sum(map(len, self.writes[writes:])) + sum(map(len, self.publishes[publishes:]))
+        self._measured = self.writes, len(self.writes), len(self.publishes)
         return self._size
 
     def write(self, *command: Pack) -> None:
@@ -93,7 +92,7 @@ class Batch:
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
         """Append one command whose reply is wanted: a value, a `hiredis.ReplyError`, or None if the reply was lost."""
-        self._asked[len(self.writes)] = on_reply
+        self.asked[len(self.writes)] = on_reply
         self.write(*command)
 
     def publish(self, channel: str, payload: str | bytes) -> None:
@@ -110,8 +109,7 @@ class Batch:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.writes, self.publishes, self.marked, self._asked = [], [], {}, {}
-        self._size, self._measured = 0, _NOTHING
+        self.writes, self.publishes, self.marked, self.asked = [], [], {}, {}
 
     def seal(self) -> tuple[list[bytes], dict[int, OnReply]]:
         """The packed commands in their final order and the reply handlers by position; the batch is empty after it."""
@@ -119,9 +117,7 @@ class Batch:
             marked, self.marked = self.marked, {}
             for renderer in marked:
                 renderer.render(self)
-        commands = self.writes
+        commands, asked = self.writes, self.asked
         commands += self.publishes
-        asked, self._asked = self._asked, {}
-        self.writes, self.publishes = [], []
-        self._size, self._measured = 0, _NOTHING
+        self.writes, self.publishes, self.asked = [], [], {}
         return commands, asked

@@ -19,7 +19,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Protocol
 
 import hiredis
@@ -27,7 +26,7 @@ import msgspec
 
 from okws_celery.keys import ControlKeys
 from okws_celery.store.batch import Batch, OnReply, pack, stem
-from okws_celery.store.wire import Wire, WireLost, as_usual
+from okws_celery.store.wire import ERROR, Usual, Wire, WireLost
 
 __all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
 
@@ -52,12 +51,7 @@ _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 _READ_BYTES = 32 * 1024
 _MAX_QUEUED = 2_000
-
-
-@lru_cache(maxsize=64)
-def _taken(commands: int) -> bytes:
-    """What Redis says of a transaction before its results, if it takes every command."""
-    return b"+OK\r\n%b*%d\r\n" % (b"+QUEUED\r\n" * commands, commands)
+_USUAL_KEPT = 64
 
 
 class FenceState(Enum):
@@ -180,8 +174,11 @@ class Fence:
         It does what `Wire.readable` and `send` do, for batches that nobody asks anything of, and in less.
         """
         wire = self.wire
+        if wire is None:
+            return False
         if not self.idle:
-            if not self.patient or wire is None or (usual := wire.usual) is None:
+            usual = wire.usual
+            if usual is None or not self.patient:
                 return False
             try:
                 data = wire.socket.recv(_READ_BYTES)
@@ -189,19 +186,44 @@ class Fence:
                 return False
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
-            if not as_usual(data, usual):
+            begin, end, _, _, _ = usual
+            if not (data.startswith(begin) and data.endswith(end) and ERROR not in data):
                 wire.take(data)
                 return False
             wire.usual = None
-            wire.waiting.popleft()
             kept = self._kept
             assert kept is not None
             self.arrived = kept.number
             self.counters.batches += 1
             self.counters.commands += len(kept.commands)
-        self.sent += 1
-        self._transmit(self.sent, *batch.seal(), None, now)
-        return self.patient and wire is not None and not wire.wants_write
+        if batch.marked:
+            marked, batch.marked = batch.marked, {}
+            for renderer in marked:
+                renderer.render(batch)
+        commands = batch.writes
+        usual = self._usual.get(len(commands) + len(batch.publishes))
+        if batch.asked or usual is None or now - self._renewed_at >= _RENEW_S:
+            self.send(batch, now)
+            return self.patient and not wire.wants_write
+        commands += batch.publishes
+        batch.writes, batch.publishes = [], []
+        self.sent = number = self.sent + 1
+        self._kept = _Sent(number, commands, {}, None)
+        self.state, self.idle, self.patient = _BUSY, False, True
+        self._sent_at, self._sent_extra = now, 1
+        mark = b"%b:%d" % (self._token, number)
+        data = b"".join([b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark), *commands, self._end])
+        wire.usual = usual
+        try:
+            sent = wire.socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            sent = 0
+        except OSError as problem:
+            raise WireLost(f"Redis: {problem}") from problem
+        if sent != len(data):
+            wire.keep(data, sent)
+            return False
+        return True
 
     def release(self, batch: Batch, now: float) -> None:
         """Send the last batch of this session and give the lease up within it."""
@@ -233,6 +255,8 @@ class Fence:
         self._begin = _MULTI + stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
         self._end = _EXEC + self._watch
         self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
+        # How the replies look to a batch of so many commands that does not renew the lease; made when it is met with.
+        self._usual: dict[int, Usual] = {}
 
     def _look(self, now: float) -> None:
         self._be(FenceState.LOOKING)
@@ -313,15 +337,26 @@ class Fence:
             head += self._renew
             extra += 2
             self._renewed_at = now
-        queued = extra + len(commands)
-        usual = None
-        if not asked and queued <= _MAX_QUEUED:
-            usual = _taken(queued), self._watched, self._arrived
         self._kept = _Sent(number, commands, asked, on_done)
         self.state, self.idle, self.patient = _BUSY, False, not (asked or on_done)
         self._sent_at, self._sent_extra = now, extra
         assert self.wire is not None
-        self.wire.send([head, *commands, self._end], 1 + queued + 3, self._answered, usual)
+        data = b"".join([head, *commands, self._end])
+        queued = extra + len(commands)
+        if asked or queued > _MAX_QUEUED:
+            self.wire.send([data], 1 + queued + 3, self._answered)
+        else:
+            self.wire.send_usual(data, self._usual_of(queued))
+
+    def _usual_of(self, queued: int) -> Usual:
+        """How the replies look if Redis takes so many commands, ours included, and nobody asks for their results."""
+        usual = self._usual.get(queued - 1)
+        if usual is None:
+            begin = b"+OK\r\n%b*%d\r\n" % (b"+QUEUED\r\n" * queued, queued)
+            usual = Usual(begin, self._watched, self._arrived, 1 + queued + 3, self._answered)
+            if len(self._usual) < _USUAL_KEPT:
+                self._usual[queued - 1] = usual
+        return usual
 
     def _answered(self, replies: list[Any]) -> None:
         sent, extra, now = self._kept, self._sent_extra, self._sent_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 
@@ -13,25 +13,28 @@ from okws_celery.errors import StoreError
 from okws_celery.store.batch import Pack, pack
 from okws_celery.store.connect import BareConnection
 
-__all__ = ["Usual", "Wire", "WireLost"]
+__all__ = ["ERROR", "Usual", "Wire", "WireLost"]
 
 _READ_BYTES = 32 * 1024
-_ERROR = b"\r\n-"
+ERROR = b"\r\n-"
 """How an error among replies begins; in text, line ends are as good as never followed by a minus."""
-
-
-def as_usual(data: bytes, usual: Usual) -> bool:
-    """Whether these bytes are all that was awaited, and all is well."""
-    return data.startswith(usual[0]) and data.endswith(usual[1]) and _ERROR not in data
 
 
 class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
 
 
-Usual = tuple[bytes, bytes, Callable[[], None]]
-"""How replies look in bytes if all is well: how they begin, how they end, without an error between; and what to call
-then, as nothing in them need be looked at."""
+class Usual(NamedTuple):
+    """How awaited replies look in bytes if all is well: then nothing in them need be looked at."""
+
+    begin: bytes
+    end: bytes
+    """Between the two there is no error."""
+    on_usual: Callable[[], None]
+    """Called when they are so."""
+    replies: int
+    """How many there are, for when they are not."""
+    on_replies: Callable[[list[Any]], None]
 
 
 class Wire:
@@ -48,30 +51,31 @@ class Wire:
         self._out: deque[memoryview] = deque()
         self.wants_write = False
         """Whether bytes wait because the socket's buffer was full."""
-        self.waiting: deque[tuple[int, list[Any], Callable[[list[Any]], None]]] = deque()
         self.usual: Usual | None = None
-        """How the replies look that are awaited, if nothing else is."""
+        """The replies that are awaited first, if they may be told by their bytes."""
+        self._waiting: deque[tuple[int, list[Any], Callable[[list[Any]], None]]] = deque()
         self._on_push = on_push
 
     def fileno(self) -> int:
         """For selectors."""
         return self.socket.fileno()
 
-    def send(
-        self,
-        packed: Iterable[bytes],
-        replies: int,
-        on_replies: Callable[[list[Any]], None],
-        usual: Usual | None = None,
-    ) -> None:
-        """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values.
-
-        If all of them come at once and are as `usual`, what that names is called, and nothing is parsed.
-        """
+    def send(self, packed: Iterable[bytes], replies: int, on_replies: Callable[[list[Any]], None]) -> None:
+        """Send packed commands; a later `readable` calls `on_replies` with that many replies, errors as values."""
         if self._on_push is None:
-            self.usual = None if self.waiting else usual
-            self.waiting.append((replies, [], on_replies))
-        data = b"".join(packed)
+            self._look_closely()
+            self._waiting.append((replies, [], on_replies))
+        self._transmit(b"".join(packed))
+
+    def send_usual(self, data: bytes, usual: Usual) -> None:
+        """The same if no reply is awaited yet: if all of them come at once and are as usual, nothing is parsed."""
+        if self._waiting or self.usual is not None:
+            self.send((data,), usual.replies, usual.on_replies)
+            return
+        self.usual = usual
+        self._transmit(data)
+
+    def _transmit(self, data: bytes) -> None:
         try:
             sent = 0 if self._out else self.socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
@@ -79,8 +83,18 @@ class Wire:
         except OSError as problem:
             raise WireLost(f"Redis: {problem}") from problem
         if sent != len(data):
-            self._out.append(memoryview(data)[sent:])
-            self.wants_write = True
+            self.keep(data, sent)
+
+    def keep(self, data: bytes, sent: int) -> None:
+        """The socket has taken so many of these bytes only; `writable` sends the rest."""
+        self._out.append(memoryview(data)[sent:])
+        self.wants_write = True
+
+    def _look_closely(self) -> None:
+        """What is awaited must be parsed, as it is not all that comes, or not as usual."""
+        usual, self.usual = self.usual, None
+        if usual is not None:
+            self._waiting.append((usual.replies, [], usual.on_replies))
 
     def send_command(self, *command: Pack) -> None:
         """Send one command of a subscriber, whose replies come as pushes."""
@@ -112,10 +126,9 @@ class Wire:
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
             usual = self.usual
-            if usual is not None and as_usual(data, usual):
+            if usual is not None and data.startswith(usual.begin) and data.endswith(usual.end) and ERROR not in data:
                 self.usual = None
-                self.waiting.popleft()
-                usual[2]()
+                usual.on_usual()
                 return
             self.take(data)
             # A full read may have left bytes inside the TLS object, which no selector would see.
@@ -124,7 +137,8 @@ class Wire:
 
     def close(self) -> None:
         """Close the socket; nobody who waits is called."""
-        self.waiting.clear()
+        self._waiting.clear()
+        self.usual = None
         self._connection.close()
 
     def _pending(self) -> int:
@@ -134,7 +148,7 @@ class Wire:
         """Hand out every group of replies that these bytes complete. WireLost if they are none, or make no sense."""
         if not data:
             raise WireLost("Redis closed the connection")
-        self.usual = None
+        self._look_closely()
         try:
             self._reader.feed(data)
             self._hand_out_replies()
@@ -148,13 +162,13 @@ class Wire:
                 self._on_push(reply)
             return
         while (reply := next_reply()) is not False:
-            if not self.waiting:
+            if not self._waiting:
                 raise WireLost("Redis sent a reply that nobody asked for")
-            count, group, on_replies = self.waiting[0]
+            count, group, on_replies = self._waiting[0]
             group.append(reply)
             while len(group) < count:
                 if (reply := next_reply()) is False:
                     return
                 group.append(reply)
-            self.waiting.popleft()
+            self._waiting.popleft()
             on_replies(group)

@@ -259,7 +259,7 @@ def test_each_closed_candle_is_published_once(bench: Any, steps: list[tuple[Any,
     bench.feed.fill(bench.batch, rest_of(now))
     bench.push(bar(now, "0"))
     live(1)
-    mark = bench.feed.mark()
+    mark = bench.feed.position[1]
     for step in steps:
         match step:
             case ("minutes", minutes):
@@ -275,7 +275,7 @@ def test_each_closed_candle_is_published_once(bench: Any, steps: list[tuple[Any,
                 bench.feed.hold()
                 resume(before_answer, behind)
             case ("redis refused", minutes, before_answer, behind):
-                mark = bench.feed.mark()
+                mark = bench.feed.position[1]
                 for _ in range(minutes):
                     bench.push(bar(now, "1"), flush=False)
                     now += 1
@@ -352,7 +352,7 @@ def test_each_trade_is_there_once(bench: Any, steps: list[tuple[Any, ...]]) -> N
                 bench.feed.hold()
                 if what == "redis refused":
                     bench.feed.release(bench.batch)
-                    mark = bench.feed.mark()
+                    mark = bench.feed.position[1]
                     trade(unseen, flush=False)
                     bench.batch.seal()
                     bench.feed.undo(mark)
