@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
 from okws_celery.store.batch import Pack, pack, stem
 
-__all__ = ["Layout", "fields_of", "hset", "layout_of", "packed"]
+__all__ = ["Layout", "fields_of", "layout_of"]
 
 _LAYOUTS = 1_000  # kept, over all channels
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_length_of = [b"%d\r\n" % length for length in range(256)].__getitem__
 
 
-class Layout(NamedTuple):
-    """What rows with the same fields, all of them strings, have in common."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What rows of one key with the same fields, all of them strings, have in common.
 
-    names: tuple[str, ...]
+    A row that is split at its quotes has names and values at every other place by turns, and between them what
+    separates them. `LatestFeed.render` makes a command of it, as a call more for each is felt there.
+    """
+
     quoted: list[bytes]
-    """The names, as they stand between quotes."""
+    """The names."""
     between: list[bytes]
-    """What stands outside of quotes: braces, colons, commas."""
+    """Braces, colons, commas."""
     pieces: list[bytes]
-    """For each field its packed name, and room for its value's length and its value. To be copied."""
+    """Of the command: before each value what leads to it, and room for its length and for itself; then the end. To be
+    copied."""
+
+
+def layout_of(key: str, names: tuple[str, ...]) -> Layout:
+    """The layout of a key's rows with these fields."""
+    same = _same_of(names)
+    beginning = stem("HSET", key, more=2 * len(names)).removesuffix(b"\r\n")
+    return Layout(same.quoted, same.between, [beginning + same.pieces[0], *same.pieces[1:]])
 
 
 @lru_cache(maxsize=_LAYOUTS)
-def layout_of(names: tuple[str, ...]) -> Layout:
-    """The layout of rows with these fields."""
+def _same_of(names: tuple[str, ...]) -> Layout:
+    """What is the same for all keys."""
     quoted = [name.encode() for name in names]
     between = [b"{", *[b":", b","] * len(names)]
     between[-1] = b"}"
-    pieces = [piece for name in quoted for piece in (b"\r\n$%d\r\n%b\r\n$" % (len(name), name), b"", b"")]
-    return Layout(names, quoted, between, pieces)
-
-
-def packed(row: bytes, layout: Layout) -> bytes:
-    """The fields of a JSON row as arguments, behind `hset`; b"" if it is not of this layout, or a value is long."""
-    if b"\\" in row:
-        return b""
-    # Between quotes stand names and values by turns.
-    _, quoted, between, pieces = layout
-    parts = row.split(b'"')
-    if parts[::2] != between or parts[1::4] != quoted:
-        return b""
-    values, pieces = parts[3::4], pieces.copy()
-    pieces[2::3] = values
-    try:
-        pieces[1::3] = map(_length_of, map(len, values))
-    except IndexError:
-        return b""
-    return b"".join(pieces)
-
-
-def hset(key: str, names: tuple[str, ...]) -> bytes:
-    """The beginning of the command, up to the first field."""
-    return stem("HSET", key, more=2 * len(names)).removesuffix(b"\r\n")
+    pieces = [piece for name in quoted for piece in (b"\r\n$%d\r\n%b\r\n" % (len(name), name), b"", b"")]
+    return Layout(quoted, between, [*pieces, b"\r\n"])
 
 
 def fields_of(key: str, row: bytes) -> tuple[tuple[str, ...], bytes]:

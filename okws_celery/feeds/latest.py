@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.hash_rows import Layout, fields_of, hset, layout_of, packed
+from okws_celery.feeds.hash_rows import Layout, fields_of, layout_of
 from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, ms, pairs
 from okws_celery.okx.messages import Push
@@ -21,6 +21,7 @@ __all__ = ["LatestFeed", "read", "time_of"]
 _STAMPED = b'"ts":"'
 """In nearly every row; one that has it has a time of the right type."""
 _BRACE = ord("{")
+_length_of = LENGTHS.__getitem__
 
 
 class _Stamp(msgspec.Struct, gc=False):
@@ -35,7 +36,6 @@ class LatestFeed:
 
     __slots__ = (
         "_first",
-        "_hset",
         "_key",
         "_layout",
         "_mark",
@@ -76,7 +76,6 @@ class LatestFeed:
         self._names: tuple[str, ...] = ()
         # The same, if the next row that has them can be written in the short way.
         self._layout: Layout | None = None
-        self._hset = b""
         self._newest_ts = 0
 
     @property
@@ -101,9 +100,8 @@ class LatestFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Remember the last row; publish each on the channel of its identity, or on the topic's if it has none."""
-        rows = list(map(bytes, push.data))
-        if len(rows) == 1:
-            (row,) = rows
+        if len(push.data) == 1:
+            row = bytes(push.data[0])
             if _STAMPED in row and row[0] == _BRACE and (not self._publish_rows or (self._plain and self._mark in row)):
                 # The same as below, for what nearly all pushes are.
                 if self._plain:
@@ -113,6 +111,7 @@ class LatestFeed:
                 self._first = self.position = row
                 batch.marked[self] = None
                 return ""
+        rows = list(map(bytes, push.data))
         if not rows:
             return ""
         for row in rows:
@@ -128,14 +127,24 @@ class LatestFeed:
 
     def render(self, batch: Batch) -> None:
         """Write the hash; fields that the row no longer has go with the same transaction."""
-        layout = self._layout
-        if layout is not None:
-            arguments = packed(self._spelled(self.row) if self._spells else self.row, layout)
-            if arguments:
-                batch.writes.append(b"%b%b\r\n" % (self._hset, arguments))
-                return
-        if self.row:
-            self._render_any(batch, self._spelled(self.row))
+        row, layout = self.position, self._layout
+        if not row:
+            return
+        if self._spells:
+            row = self._spelled(row)
+        if layout is not None and b"\\" not in row:
+            parts = row.split(b'"')
+            if parts[::2] == layout.between and parts[1::4] == layout.quoted:
+                values, pieces = parts[3::4], layout.pieces.copy()
+                pieces[2::3] = values
+                try:
+                    pieces[1::3] = map(_length_of, map(len, values))
+                except IndexError:
+                    pass  # a long value
+                else:
+                    batch.writes.append(b"".join(pieces))
+                    return
+        self._render_any(batch, row)
 
     def _render_any(self, batch: Batch, row: bytes) -> None:
         names, command = fields_of(self._key, row)
@@ -145,7 +154,7 @@ class LatestFeed:
         if gone := set(self._names) - set(names):
             batch.write("HDEL", self._key, *gone)
         if self._layout is None or names != self._names:
-            self._names, self._layout, self._hset = names, layout_of(names), hset(self._key, names)
+            self._names, self._layout = names, layout_of(self._key, names)
 
     def rewrite(self, batch: Batch) -> None:
         """Write the whole hash once more."""

@@ -23,7 +23,7 @@ from okws_celery.feeds.route import BadPush, Filled, Known, Position, Read, Rout
 from okws_celery.feeds.rows import RowReader, entries, is_error, ms
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
-from okws_celery.store.batch import Batch, stem
+from okws_celery.store.batch import LENGTHS, Batch, publish_to, stem
 
 __all__ = ["LogFeed", "Row", "read"]
 
@@ -95,7 +95,7 @@ class LogFeed:
         # What all rows are about, if the topic says it.
         self._where = named.get("instId") or named.get("sprdId") or "\0"
         self._publish_rows, self._rows = route.publish_rows, route.rows
-        self._own = f"{route.rows}{self._where}"
+        self._publish_own = publish_to(f"{route.rows}{self._where}")
         self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
         # Entry id of the newest row.
         self._last = (0, 0)
@@ -118,8 +118,34 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
-        if len(push.data) == 1 and self.prepared and self._write_usual(batch, bytes(push.data[0])):
-            return ""
+        if len(push.data) == 1 and self.prepared and not (self.holding or self._held or self._spells):
+            # The same as below, for what nearly all pushes are: a row that follows on the last one and is about what
+            # the topic names.
+            row = bytes(push.data[0])
+            try:
+                inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
+            except ValueError:
+                inst_id, ord_id, ts, seq = "", "", 0, 0
+            last = ts, seq
+            follows = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
+            if follows and inst_id == self._where and not ord_id:
+                self._top, self._last, self.first_ts, self.repeated = seq, last, ts, False
+                if ts > self.last_ts:
+                    self.last_ts = ts
+                recent = self._recent
+                self._ids.add(seq)
+                recent.append(seq)
+                self._times.append(ts)
+                if len(recent) > _REMEMBERED:
+                    self._ids.discard(recent.popleft())
+                    self._times.popleft()
+                    self._forgot = True
+                batch.append_entry(self._xadd, b"%d-%d" % last, row)
+                if self._publish_rows:
+                    size = len(row)
+                    length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+                    batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+                return ""
         rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
         if self.prepared and not self.holding and not self._held:
@@ -133,28 +159,6 @@ class LogFeed:
             self.prepared, self.holding = True, False
             self._take_held(batch)
         return ""
-
-    def _write_usual(self, batch: Batch, row: bytes) -> bool:
-        """Append a row that follows on the last one and is about what the topic names, as nearly all are."""
-        try:
-            inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
-        except ValueError:
-            return False
-        last = ts, seq
-        usual = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
-        if not usual or inst_id != self._where or ord_id or self.holding or self._held or self._spells:
-            return False
-        self._top, self._last = seq, last
-        self.first_ts, self.last_ts, self.repeated = ts, max(ts, self.last_ts), False
-        self._ids.add(seq)
-        self._recent.append(seq)
-        self._times.append(ts)
-        if len(self._recent) > _REMEMBERED:
-            self._forget()
-        batch.append_entry(self._xadd, b"%d-%d" % last, row)
-        if self._publish_rows:
-            batch.publish(self._own, row)
-        return True
 
     def render(self, batch: Batch) -> None:
         """Write what was held, if the tail is known by now."""
@@ -353,12 +357,9 @@ class LogFeed:
         self._recent.append(row.id)
         self._times.append(row.ts)
         if len(self._recent) > _REMEMBERED:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._ids.discard(self._recent.popleft())
-        self._times.popleft()
-        self._forgot = True
+            self._ids.discard(self._recent.popleft())
+            self._times.popleft()
+            self._forgot = True
 
 
 def read(key: str, n: int | None = None) -> Read:

@@ -204,7 +204,7 @@ class Board:
             # With the first push, so that `max_age` holds as soon as there is something to read.
             entry.seen_written = now_ms
             batch.write("HSET", self._data.seen, entry.topic.text, now_ms)
-        entry.seen = entry.heard = now_ms
+        entry.seen = now_ms
         if self._pushes and (source == entry.source or entry.feed.first_ts) and not _is_repeated(entry):
             said = frame if entry.translated is None else entry.translated.spoken(push)
             if said:
@@ -317,7 +317,7 @@ class Board:
         """The exchange has subscribed this arg, on a link."""
         for entry in self.of_arg(arg):
             entry.source = entry.source or source
-            entry.heard = entry.tried = now_ms
+            entry.subscribed = entry.tried = now_ms
             # A topic that has fallen silent is live again when it speaks, not when the exchange says that it will.
             if entry.topic.channel.kind is not Kind.BOOK and not entry.renewed:
                 self._live(batch, entry, now_ms)
@@ -360,7 +360,7 @@ class Board:
         again = []
         for entry in self._entries.values():
             silence_s = entry.topic.channel.silence_s
-            silent_s = (now_ms - entry.heard) / 1000
+            silent_s = (now_ms - max(entry.seen, entry.subscribed)) / 1000
             if not silence_s:
                 continue
             if entry.state == "live" and silent_s > silence_s:
@@ -401,7 +401,7 @@ class Board:
 
     def _join(self, batch: Batch, entry: Entry, elder: Entry, now_ms: int) -> None:
         entry.source = elder.source
-        entry.heard, entry.tried = elder.heard, elder.tried
+        entry.subscribed, entry.tried = max(elder.seen, elder.subscribed), elder.tried
         if elder.seen and (entry.feed.last_ts or entry.topic.channel.kind is Kind.STATE):
             entry.seen = entry.seen_written = elder.seen
             batch.write("HSET", self._data.seen, entry.topic.text, entry.seen)

@@ -31,8 +31,8 @@ class Entry:
     """Serial number of the link from which it comes."""
     steady: int = 0
     """That number while all is well, 0 while more is to be said of a push than its rows: it is live, without a gap."""
-    heard: int = 0
-    """When it last came, or was subscribed: from then on its silence counts."""
+    subscribed: int = 0
+    """When it was acknowledged: from then on its silence counts, until it comes."""
     tried: int = 0
     """When it was last subscribed, or found stale."""
     renewed: bool = False

@@ -15,8 +15,8 @@ from okws_celery.okx.messages import decode_push
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
 from okws_celery.session.exchange import READS, Exchange
-from okws_celery.session.poller import READ, Poller, Watch
-from okws_celery.session.stream import READ_BYTES, LinkLost, Stream
+from okws_celery.session.poller import READ, Poller
+from okws_celery.session.stream import READ_BYTES, LinkLost
 from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
 
@@ -47,22 +47,24 @@ class Flow:
         now = clock.now
         if now >= until:
             return wait(0)
-        unread: dict[Stream, Watch] = {}
+        others: list[tuple[int, int]] = []
+        unread: list[tuple[int, int]] = []
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
             ready = wait(0 if unread else (until - now) * 1000)
             clock.ms = now_ms = time_ns() // 1_000_000
             clock.now = now = monotonic()
-            others, serving, unread, publishes, touched = [], unread, {}, batch.publishes, board.touched
+            if unread:
+                ready += [found for found in unread if found not in ready]
+                unread = []
+            publishes, touched = batch.publishes, board.touched
             for found in ready:
                 watch = watches[found[0]]
-                if watch.stream is not None and found[1] == READ:
-                    serving[watch.stream] = watch
-                else:
+                link, stream = watch.link, watch.stream
+                if link is None or stream is None or found[1] != READ:
                     others.append(found)
-            for stream, watch in serving.items():
-                link = watch.link
-                if link is None or link.stream is not stream:
+                    continue
+                if link.stream is not stream:
                     continue
                 serial, reads = stream.serial, READS
                 try:
@@ -88,10 +90,10 @@ class Flow:
                                     route = alone.get(bytes(push.arg))
                                 except (ValueError, RecursionError):
                                     pass
-                            if route is None or route[0].steady != serial:
+                            if route is None or (entry := route.entry).steady != serial:
                                 exchange.take(link, frame)
                                 continue
-                            entry, feed, publish = route
+                            feed = route.feed
                             if entry not in touched:
                                 touched[entry] = feed.position
                             try:
@@ -99,11 +101,11 @@ class Flow:
                             except Exception:  # it is met with again there, and then it is said
                                 exchange.take(link, frame)
                                 continue
-                            if publish:
+                            if route.publish:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                                publishes.append(b"".join((publish, length, frame, b"\r\n")))
-                            entry.seen = entry.heard = now_ms
+                                publishes.append(b"".join((route.publish, length, frame, b"\r\n")))
+                            entry.seen = now_ms
                             board.pushes += 1
                             if not feed.live:
                                 exchange.settle(link, entry, fault)
@@ -111,7 +113,7 @@ class Flow:
                             break
                         reads -= 1
                         if not reads:
-                            unread[stream] = watch
+                            unread.append((found[0], READ))
                             break
                 except BlockingIOError:
                     pass
@@ -120,14 +122,13 @@ class Flow:
             if others or now >= until or exchange.stirred:
                 exchange.unread = bool(unread)
                 return others
-            if batch.publishes or batch.writes or batch.marked:
-                number = fence.sent
+            if publishes or batch.writes or batch.marked:
                 whole = pass_on(batch, now)
-                if fence.sent != number:
+                if whole is not None:
                     if board.ledgers:
                         board.flushing()
                     else:
-                        board.under_way, board.touched = board.touched, {}
+                        board.under_way, board.touched = touched, {}
                 if not whole:
                     exchange.unread = bool(unread)
                     return others

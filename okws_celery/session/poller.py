@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from okws_celery.session.link import Link
@@ -16,7 +17,8 @@ READ = select.POLLIN
 WRITE = select.POLLOUT
 
 
-class Watch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Watch:
     """What is waited for: a socket, in which direction, and who handles it."""
 
     descriptor: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,7 +28,8 @@ class Served(NamedTuple):
     """The subscription, if it only adds to the topic's data."""
 
 
-class Alone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Alone:
     """The only topic that a subscription serves."""
 
     entry: Entry

@@ -358,7 +358,7 @@ class Session:
             "pushes": self._board.pushes,
             "unrouted": self._board.unrouted,
             "rubbish": dict(self._exchange.rubbish),
-            "redis": asdict(self._fence.counters),
+            "redis": {"batches": self._fence.arrived} | asdict(self._fence.counters),
         }
 
     # -- what the fence says

@@ -86,9 +86,10 @@ class Batch:
 
     def append_entry(self, xadd: bytes, entry_id: bytes, data: bytes) -> None:
         """Append an entry with the field `data` to a stream: `xadd` is the stem of that command, for three more."""
-        self.writes.append(
-            b"%b$%d\r\n%b\r\n$4\r\ndata\r\n$%d\r\n%b\r\n" % (xadd, len(entry_id), entry_id, len(data), data)
-        )
+        size = len(data)
+        length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+        entry = (xadd, LENGTHS[len(entry_id)], entry_id, b"\r\n$4\r\ndata\r\n", length, data, b"\r\n")
+        self.writes.append(b"".join(entry))
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
         """Append one command whose reply is wanted: a value, a `hiredis.ReplyError`, or None if the reply was lost."""

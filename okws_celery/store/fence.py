@@ -93,8 +93,6 @@ class Ownership:
 class FenceCounters:
     """Shown by `inspect sessions`."""
 
-    batches: int = 0
-    commands: int = 0
     errors: int = 0
     refused: int = 0
     dropped: int = 0
@@ -107,8 +105,8 @@ class _Sent(msgspec.Struct, frozen=True, gc=False):
 
     number: int
     commands: list[bytes]
-    asked: dict[int, OnReply]
-    on_done: Callable[[], None] | None
+    asked: dict[int, OnReply] = {}
+    on_done: Callable[[], None] | None = None
 
 
 class Fence:
@@ -131,8 +129,6 @@ class Fence:
         self.sent = self.arrived = 0
         """Numbers of the last batch that was sent, and of the last that is known to be in Redis."""
         self._sent_at = 0.0
-        # Commands of ours before those of the batch that is under way.
-        self._sent_extra = 0
         self._renewed_at = 0.0
         self._refused_at = 0.0
         self._hold(token)
@@ -168,34 +164,30 @@ class Fence:
         """Whether the socket did not take all of what was sent."""
         return self.wire is not None and self.wire.wants_write
 
-    def pass_on(self, batch: Batch, now: float) -> bool:
-        """Send a batch if the replies to the one before are there and as usual; whether all of it went out. WireLost.
+    def pass_on(self, batch: Batch, now: float) -> bool | None:
+        """Send a batch if the replies to the one before are there and as usual. WireLost.
 
+        None: it was not sent. False: it was, and there is more to be done about it. True: that is all.
         It does what `Wire.readable` and `send` do, for batches that nobody asks anything of, and in less.
         """
         wire = self.wire
         if wire is None:
-            return False
+            return None
         if not self.idle:
             usual = wire.usual
             if usual is None or not self.patient:
-                return False
+                return None
             try:
                 data = wire.socket.recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return False
+                return None
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
-            begin, end, _, _, _ = usual
-            if not (data.startswith(begin) and data.endswith(end) and ERROR not in data):
+            if not (data.startswith(usual.begin) and data.endswith(usual.end) and ERROR not in data):
                 wire.take(data)
-                return False
+                return None
             wire.usual = None
-            kept = self._kept
-            assert kept is not None
-            self.arrived = kept.number
-            self.counters.batches += 1
-            self.counters.commands += len(kept.commands)
+            self.arrived = self.sent
         if batch.marked:
             marked, batch.marked = batch.marked, {}
             for renderer in marked:
@@ -208,11 +200,13 @@ class Fence:
         commands += batch.publishes
         batch.writes, batch.publishes = [], []
         self.sent = number = self.sent + 1
-        self._kept = _Sent(number, commands, {}, None)
-        self.state, self.idle, self.patient = _BUSY, False, True
-        self._sent_at, self._sent_extra = now, 1
-        mark = b"%b:%d" % (self._token, number)
-        data = b"".join([b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark), *commands, self._end])
+        self._kept = _Sent(number, commands)
+        if self.idle:
+            self.state, self.idle = _BUSY, False
+        self._sent_at = now
+        if number >= self._lengthens_at:
+            self._lengthen(number)
+        data = b"".join([b"%b%d\r\n" % (self._until_number, number), *commands, self._end])
         wire.usual = usual
         try:
             sent = wire.socket.send(data)
@@ -254,9 +248,17 @@ class Fence:
         # With the expiry before the value, which comes last as it changes.
         self._begin = _MULTI + stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
         self._end = _EXEC + self._watch
+        # The same with the value up to the batch's number, and the first number that has more digits than it is for.
+        self._until_number = b""
+        self._lengthens_at = 0
         self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
         # How the replies look to a batch of so many commands that does not renew the lease; made when it is met with.
         self._usual: dict[int, Usual] = {}
+
+    def _lengthen(self, number: int) -> None:
+        digits = len(str(number))
+        self._until_number = b"%b$%d\r\n%b:" % (self._begin, len(self._token) + 1 + digits, self._token)
+        self._lengthens_at = 10**digits
 
     def _look(self, now: float) -> None:
         self._be(FenceState.LOOKING)
@@ -339,7 +341,7 @@ class Fence:
             self._renewed_at = now
         self._kept = _Sent(number, commands, asked, on_done)
         self.state, self.idle, self.patient = _BUSY, False, not (asked or on_done)
-        self._sent_at, self._sent_extra = now, extra
+        self._sent_at = now
         assert self.wire is not None
         data = b"".join([head, *commands, self._end])
         queued = extra + len(commands)
@@ -359,9 +361,10 @@ class Fence:
         return usual
 
     def _answered(self, replies: list[Any]) -> None:
-        sent, extra, now = self._kept, self._sent_extra, self._sent_at
+        sent, now = self._kept, self._sent_at
         assert sent is not None
         done, token = replies[-3], replies[-1]
+        extra = len(replies) - len(sent.commands) - 4  # MULTI, EXEC, WATCH, GET
         if isinstance(done, hiredis.ReplyError):
             return self._aborted(sent, replies, done, now)
         if done is None:
@@ -383,8 +386,6 @@ class Fence:
         sent, self._kept = self._kept, None
         assert sent is not None
         self.arrived = sent.number
-        self.counters.batches += 1
-        self.counters.commands += len(sent.commands)
         self.state, self.idle, self.patient = _READY, True, True
         if sent.asked:
             for on_reply, result in zip(sent.asked.values(), results, strict=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import hiredis
 
@@ -24,7 +25,8 @@ class WireLost(StoreError):
     """The connection to Redis broke; whatever was under way has an unknown outcome."""
 
 
-class Usual(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Usual:
     """How awaited replies look in bytes if all is well: then nothing in them need be looked at."""
 
     begin: bytes
