@@ -16,7 +16,7 @@ from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
 from okws_celery.session.exchange import READS, Exchange
 from okws_celery.session.poller import READ, Poller
-from okws_celery.session.stream import READ_BYTES, LinkLost
+from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
 
@@ -43,16 +43,14 @@ class Flow:
         """
         wait, watches, monotonic = self._poller.wait, self._poller.watches, time.monotonic
         clock, exchange, board, batch, fence = self._clock, self._exchange, self._board, self._batch, self._fence
-        time_ns, alone, pass_on = clock.time_ns, board.alone, fence.pass_on
-        now = clock.now
-        if now >= until:
-            return wait(0)
+        alone, pass_on = board.alone, fence.pass_on
+        clock.read()
+        now, behind = clock.now, clock.behind
         others: list[tuple[int, int]] = []
         unread: list[tuple[int, int]] = []
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
-            ready = wait(0 if unread else (until - now) * 1000)
-            clock.ms = now_ms = time_ns() // 1_000_000
+            ready = wait(0 if unread or now >= until else (until - now) * 1000)
             clock.now = now = monotonic()
             if unread:
                 ready += [found for found in unread if found not in ready]
@@ -70,7 +68,7 @@ class Flow:
                 try:
                     while True:
                         if stream.plain:
-                            data = stream.recv(READ_BYTES)
+                            data = stream.recv(stream.room)
                             size = len(data)
                             if data.startswith(TEXT_16) and size > 3 and (data[2] << 8 | data[3]) == size - 4:
                                 # One message, alone: nothing need be cut.
@@ -105,7 +103,7 @@ class Flow:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
                                 publishes.append(b"".join((route.publish, length, frame, b"\r\n")))
-                            entry.seen = now_ms
+                            entry.seen = int((now + behind) * 1000)
                             board.pushes += 1
                             if not feed.live:
                                 exchange.settle(link, entry, fault)
