@@ -9,7 +9,7 @@ import msgspec
 
 from okws_celery.store.batch import Pack, pack, stem
 
-__all__ = ["Layout", "fields_of", "layout_of"]
+__all__ = ["Layout", "beginning_of", "fields_of", "layout_of"]
 
 _LAYOUTS = 1_000  # kept, over all channels
 
@@ -18,7 +18,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What rows of one key with the same fields, all of them strings, have in common.
+    """What rows with the same fields, all of them strings, have in common.
 
     A row that is split at its quotes has names and values at every other place by turns, and between them what
     separates them. `LatestFeed.render` makes a command of it, as a call more for each is felt there.
@@ -30,19 +30,17 @@ class Layout:
     """Braces, colons, commas."""
     pieces: list[bytes]
     """Of the command: before each value what leads to it, and room for its length and for itself; then the end. To be
-    copied."""
+    copied, and to begin with what `beginning_of` says."""
 
 
-def layout_of(key: str, names: tuple[str, ...]) -> Layout:
-    """The layout of a key's rows with these fields."""
-    same = _same_of(names)
-    beginning = stem("HSET", key, more=2 * len(names)).removesuffix(b"\r\n")
-    return Layout(same.quoted, same.between, [beginning + same.pieces[0], *same.pieces[1:]])
+def beginning_of(key: str, names: tuple[str, ...]) -> bytes:
+    """The command up to the first value."""
+    return stem("HSET", key, names[0], more=2 * len(names) - 1)
 
 
 @lru_cache(maxsize=_LAYOUTS)
-def _same_of(names: tuple[str, ...]) -> Layout:
-    """What is the same for all keys."""
+def layout_of(names: tuple[str, ...]) -> Layout:
+    """The layout of rows with these fields."""
     quoted = [name.encode() for name in names]
     between = [b"{", *[b":", b","] * len(names)]
     between[-1] = b"}"

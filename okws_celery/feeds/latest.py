@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from okws_celery.feeds.hash_rows import Layout, fields_of, layout_of
+from okws_celery.feeds.hash_rows import Layout, beginning_of, fields_of, layout_of
 from okws_celery.feeds.route import BadPush, Known, Read, Route
 from okws_celery.feeds.rows import RowReader, ms, pairs
 from okws_celery.okx.messages import Push
@@ -35,6 +35,7 @@ class LatestFeed:
     """Write side. However many rows a batch brings, the hash is written once, with the last of them."""
 
     __slots__ = (
+        "_beginning",
         "_first",
         "_key",
         "_layout",
@@ -76,6 +77,7 @@ class LatestFeed:
         self._names: tuple[str, ...] = ()
         # The same, if the next row that has them can be written in the short way.
         self._layout: Layout | None = None
+        self._beginning = b""
         self._newest_ts = 0
 
     @property
@@ -136,6 +138,7 @@ class LatestFeed:
             parts = row.split(b'"')
             if parts[::2] == layout.between and parts[1::4] == layout.quoted:
                 values, pieces = parts[3::4], layout.pieces.copy()
+                pieces[0] = self._beginning
                 pieces[2::3] = values
                 try:
                     pieces[1::3] = map(_length_of, map(len, values))
@@ -154,7 +157,8 @@ class LatestFeed:
         if gone := set(self._names) - set(names):
             batch.write("HDEL", self._key, *gone)
         if self._layout is None or names != self._names:
-            self._names, self._layout = names, layout_of(self._key, names)
+            self._names, self._layout = names, layout_of(names)
+            self._beginning = beginning_of(self._key, names)
 
     def rewrite(self, batch: Batch) -> None:
         """Write the whole hash once more."""

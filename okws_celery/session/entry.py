@@ -29,6 +29,8 @@ class Entry:
     seen_written: int = 0
     source: int = 0
     """Serial number of the link from which it comes."""
+    publish: bytes = b""
+    """The stem of what publishes its pushes, if one subscription serves this topic alone; b"" if they are not."""
     steady: int = 0
     """That number while all is well, 0 while more is to be said of a push than its rows: it is live, without a gap."""
     subscribed: int = 0

@@ -81,17 +81,17 @@ class Flow:
                         else:
                             frames = stream.read(now)
                         for frame in frames:
-                            route = None
+                            entry = None
                             if frame.isascii():
                                 try:
                                     push = decode_push(frame)
-                                    route = alone.get(bytes(push.arg))
+                                    entry = alone.get(bytes(push.arg))
                                 except (ValueError, RecursionError):
                                     pass
-                            if route is None or (entry := route.entry).steady != serial:
+                            if entry is None or entry.steady != serial:
                                 exchange.take(link, frame)
                                 continue
-                            feed = route.feed
+                            feed = entry.feed
                             if entry not in touched:
                                 touched[entry] = feed.position
                             try:
@@ -99,10 +99,10 @@ class Flow:
                             except Exception:  # it is met with again there, and then it is said
                                 exchange.take(link, frame)
                                 continue
-                            if route.publish:
+                            if entry.publish:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                                publishes.append(b"".join((route.publish, length, frame, b"\r\n")))
+                                publishes.append(b"".join((entry.publish, length, frame, b"\r\n")))
                             entry.seen = int((now + behind) * 1000)
                             board.pushes += 1
                             if not feed.live:

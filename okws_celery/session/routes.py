@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
-from okws_celery.feeds.route import Feed
 from okws_celery.okx.topics import Arg
 from okws_celery.session.entry import Entry
 from okws_celery.store.batch import publish_to
 
-__all__ = ["Alone", "Routes", "Served"]
+__all__ = ["Routes", "Served"]
 
 _MAX_SPELLINGS = 50_000
 
@@ -28,16 +26,6 @@ class Served(NamedTuple):
     """The subscription, if it only adds to the topic's data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """The only topic that a subscription serves."""
-
-    entry: Entry
-    feed: Feed
-    publish: bytes
-    """The stem of what publishes its pushes; b"" if they are not."""
-
-
 class Routes:
     """Several topics may share one subscription of the exchange, and a topic may have several (`Topic.sources`)."""
 
@@ -48,7 +36,7 @@ class Routes:
         self._by_arg: dict[Arg, list[Entry]] = {}
         self._known: dict[bytes, tuple[Served, ...]] = {}
         self._several: dict[bytes, list[Arg]] = {}
-        self.alone: dict[bytes, Alone] = {}
+        self.alone: dict[bytes, Entry] = {}
         """Of what was found, the spellings that mean one topic and its own rows."""
 
     def add(self, entry: Entry) -> None:
@@ -96,7 +84,8 @@ class Routes:
         self._known[spelling] = routed
         if len(routed) == 1 and routed[0].aside is None:
             entry, channel, _ = routed[0]
-            self.alone[spelling] = Alone(entry, entry.feed, publish_to(channel) if self._publishes else b"")
+            entry.publish = publish_to(channel) if self._publishes else b""
+            self.alone[spelling] = entry
         return routed
 
     def find_by_rows(self, spelling: bytes, rows: Sequence[msgspec.Raw]) -> list[tuple[tuple[Served, ...], list[Any]]]:

@@ -65,7 +65,7 @@ _TAKE_PLACE = (
 _SURVEY = (
     "local held = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf') "
     "if ARGV[3] ~= '' then "
-    "redis.call('HSET', KEYS[2], ARGV[2], string.format('{\"capacity\": %d, \"held\": %d, \"seen\": %s}', "
+    'redis.call(\'HSET\', KEYS[2], ARGV[2], string.format(\'{"capacity": %d, "held": %d, "seen": %s}\', '
     "ARGV[3], #held, ARGV[1])) redis.call('PEXPIRE', KEYS[2], ARGV[4]) end "
     "local open, tokens = redis.call('HGETALL', KEYS[3]), {} "
     "for i = 1, #open, 2 do tokens[#tokens + 1] = redis.call('GET', ARGV[5] .. open[i] .. ARGV[6]) or '' end "
