@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sessions, workers, ws_url, redis_url, topics = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5], sys.argv[5:]
 os.environ |= {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": ws_url, "OKWS_REST_URL": "http://127.0.0.1:9"}
@@ -19,22 +20,29 @@ import okws_celery  # noqa: E402  # the settings come first
 from okws_celery.celery import app  # noqa: E402
 
 
+# Each waits for its first push; the worker keeps 16 threads for short tasks.
+_AT_ONCE = 8
+
+
 def arguments(number: int) -> list[str]:
     return ["worker", "-P", "threads", "-l", "error", "-n", f"bench{os.getpid()}-{number}@%h"]
 
 
 def subscribe() -> None:
-    client = okws_celery.client(timeout=60)
     instruments = sorted({topic.partition(":")[2] for topic in topics})
-    for number in range(sessions):
+
+    def one(number: int) -> None:
         name = "bench" if sessions == 1 else f"bench{number}"
-        while client.open_ws(name)["errorCode"] not in (80000, 80001):
-            time.sleep(0.2)
         own = set(instruments[number::sessions])
         mine = [topic for topic in topics if topic.partition(":")[2] in own]
-        for start in range(0, len(mine), 2_000):
-            client.subscribe(name, mine[start : start + 2_000])
-    client.close()
+        with okws_celery.client(timeout=60) as client:
+            while client.open_ws(name)["errorCode"] not in (80000, 80001):
+                time.sleep(0.2)
+            for start in range(0, len(mine), 2_000):
+                client.subscribe(name, mine[start : start + 2_000])
+
+    with ThreadPoolExecutor(_AT_ONCE) as executor:
+        list(executor.map(one, range(sessions)))
 
 
 for number in range(1, workers):
