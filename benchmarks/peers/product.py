@@ -19,7 +19,6 @@ os.environ |= {"OKWS_BACKFILL": "0", "OKWS_MAX_SESSIONS": str(-(-sessions // wor
 import okws_celery  # noqa: E402  # the settings come first
 from okws_celery.celery import app  # noqa: E402
 
-
 # Each waits for its first push; the worker keeps 16 threads for short tasks.
 _AT_ONCE = 8
 
