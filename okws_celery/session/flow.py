@@ -121,12 +121,15 @@ class Flow:
                 exchange.unread = bool(unread)
                 return others
             if publishes or batch.writes or batch.marked:
-                whole = pass_on(batch, now)
-                if whole is not None:
-                    if board.ledgers:
-                        board.flushing()
-                    else:
-                        board.under_way, board.touched = touched, {}
+                number = fence.sent
+                try:
+                    whole = pass_on(batch, now)
+                finally:  # also if the connection broke meanwhile: the batch is the fence's
+                    if fence.sent != number:
+                        if board.ledgers:
+                            board.flushing()
+                        else:
+                            board.under_way, board.touched = board.touched, {}
                 if not whole:
                     exchange.unread = bool(unread)
                     return others

@@ -164,28 +164,28 @@ class Fence:
         """Whether the socket did not take all of what was sent."""
         return self.wire is not None and self.wire.wants_write
 
-    def pass_on(self, batch: Batch, now: float) -> bool | None:
-        """Send a batch if the replies to the one before are there and as usual. WireLost.
+    def pass_on(self, batch: Batch, now: float) -> bool:
+        """Send a batch if the replies to the one before are there and as usual; whether all of it went out. WireLost.
 
-        None: it was not sent. False: it was, and there is more to be done about it. True: that is all.
-        It does what `Wire.readable` and `send` do, for batches that nobody asks anything of, and in less.
+        `sent` has risen if the batch is taken over, even if the connection broke. It does what `Wire.readable` and
+        `send` do, for batches that nobody asks anything of, and in less.
         """
         wire = self.wire
         if wire is None:
-            return None
+            return False
         if not self.idle:
             usual = wire.usual
             if usual is None or not self.patient:
-                return None
+                return False
             try:
                 data = wire.socket.recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return None
+                return False
             except OSError as problem:
                 raise WireLost(f"Redis: {problem}") from problem
             if not (data.startswith(usual.begin) and data.endswith(usual.end) and ERROR not in data):
                 wire.take(data)
-                return None
+                return False
             wire.usual = None
             self.arrived = self.sent
         if batch.marked:
