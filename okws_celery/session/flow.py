@@ -45,7 +45,7 @@ class Flow:
         clock, exchange, board, batch, fence = self._clock, self._exchange, self._board, self._batch, self._fence
         alone, pass_on = board.alone, fence.pass_on
         clock.read()
-        now, behind = clock.now, clock.behind
+        now = clock.now
         others: list[tuple[int, int]] = []
         unread: list[tuple[int, int]] = []
         while True:
@@ -103,7 +103,7 @@ class Flow:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
                                 publishes.append(b"".join((entry.publish, length, frame, b"\r\n")))
-                            entry.seen = int((now + behind) * 1000)
+                            entry.seen = int((now + clock.behind) * 1000)
                             board.pushes += 1
                             if not feed.live:
                                 exchange.settle(link, entry, fault)
