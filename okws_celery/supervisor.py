@@ -29,6 +29,9 @@ OPEN_WS = "okws_celery.tasks.open_ws"
 _RESERVE = {"threads": 16, "gevent": 16, "eventlet": 16, "prefork": 1}
 """How much of a pool's concurrency is kept for short tasks."""
 _TICK_S = 1.0
+_HEARTBEAT_S = 10
+"""Between two of Celery's heartbeat events, if `--heartbeat-interval` says nothing: each costs more than a session that
+is idle does in that time. Monitors learn the interval from the event itself."""
 _PAUSE_S = 5.0
 """After an error of Redis the next tick waits so long: each may hold up the worker's main loop for _TIMEOUT_S."""
 _TIMEOUT_S = 1.0
@@ -77,6 +80,8 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
 
         inspection.register()
         logs.keep_to_one_line()
+        # Read by the consumer, which is made after every step of the worker.
+        worker.options["heartbeat_interval"] = worker.options.get("heartbeat_interval") or _HEARTBEAT_S
         self.app = worker.app
         self.worker_name: str = worker.hostname
         self.capacity = 0
@@ -127,9 +132,8 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
             self._down = False
 
     def _look(self) -> None:
-        self._registry.worker_seen(self.worker_name, self.capacity)
         self._config.look()
-        survey = self._registry.survey(self.worker_name)
+        survey = self._registry.survey(self.worker_name, self.capacity)
         self._close_revoked(survey)
         orphans = [
             name for name, token in survey.tokens.items() if not token and survey.task_ids[name] not in state.revoked

@@ -61,6 +61,16 @@ _TAKE_PLACE = (
     "if not redis.call('ZSCORE', KEYS[1], ARGV[4]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) "
     "then return 0 end redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4]) redis.call('PEXPIREAT', KEYS[1], ARGV[2]) return 1"
 )
+# What a worker holds, what is open, and whose each lease is; with a capacity it says that the worker lives.
+_SURVEY = (
+    "local held = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf') "
+    "if ARGV[3] ~= '' then "
+    'redis.call(\'HSET\', KEYS[2], ARGV[2], string.format(\'{"capacity": %d, "held": %d, "seen": %s}\', '
+    "ARGV[3], #held, ARGV[1])) redis.call('PEXPIRE', KEYS[2], ARGV[4]) end "
+    "local open, tokens = redis.call('HGETALL', KEYS[3]), {} "
+    "for i = 1, #open, 2 do tokens[#tokens + 1] = redis.call('GET', ARGV[5] .. open[i] .. ARGV[6]) or '' end "
+    "return {held, open, tokens}"
+)
 # Opens the session unless it was closed after this ticket was drawn, or dispatched anew; a fresh open starts without
 # topics, one that follows a crash, a shutdown or a refusal keeps them.
 _OPEN = (
@@ -383,12 +393,7 @@ class Registry:
     @_store
     def worker_seen(self, worker: str, capacity: int) -> None:
         """Tell the others that this worker lives, how many sessions it may hold and how many it does."""
-        now = now_ms()
-        held = int(self.redis.zcount(self.shared.held(worker), now, "+inf"))
-        with self.redis.pipeline() as pipe:
-            pipe.hset(self.shared.workers, worker, json.dumps({"capacity": capacity, "held": held, "seen": now}))
-            pipe.pexpire(self.shared.workers, _WORKER_MS * 12)
-            pipe.execute()
+        self.survey(worker, capacity)
 
     @_store
     def worker_gone(self, worker: str) -> None:
@@ -415,13 +420,17 @@ class Registry:
         return int(json.loads(text)["capacity"]) if text else None
 
     @_store
-    def survey(self, worker: str) -> Survey:
-        """What is open, who holds it, and what this worker holds; two round trips."""
-        with self.redis.pipeline(transaction=False) as pipe:
-            pipe.hgetall(self.shared.sessions)
-            pipe.zrangebyscore(self.shared.held(worker), now_ms(), "+inf")
-            task_ids, held = pipe.execute()
-        return Survey(dict(task_ids), self.holders(task_ids), list(held))
+    def survey(self, worker: str, capacity: int | None = None) -> Survey:
+        """What is open, who holds it, and what this worker holds; with a capacity also what `worker_seen` does.
+
+        One round trip, since every worker makes it every second.
+        """
+        before, _, after = self.keys("?").lease.rpartition("?")
+        seen = now_ms(), worker, "" if capacity is None else capacity, _WORKER_MS * 12
+        places = self.shared.held(worker), self.shared.workers, self.shared.sessions
+        held, opened, tokens = self.redis.eval(_SURVEY, len(places), *places, *seen, before, after)
+        names = opened[::2]
+        return Survey(dict(zip(names, opened[1::2], strict=True)), dict(zip(names, tokens, strict=True)), held)
 
     @_store
     def take_place(self, worker: str, name: str, capacity: int) -> bool:

@@ -146,8 +146,9 @@ class Events:
 
     def __enter__(self) -> Events:
         self._thread.start()
-        # The receiver asks the workers to speak up once it listens.
-        eventually(lambda: any(event["type"] == "worker-heartbeat" for event in list(self.seen)))
+        # The receiver asks the workers to speak up once it listens; if that is too early, their next heartbeat shows it.
+        beating = lambda: any(event["type"] == "worker-heartbeat" for event in list(self.seen))  # noqa: E731
+        eventually(beating, timeout=30, what="a heartbeat")
         return self
 
     def __exit__(self, *_: object) -> None:
