@@ -127,27 +127,48 @@ class LatestFeed:
         batch.marked[self] = None
         return ""
 
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """See route.Direct."""
+        if self._spells or (self._publish_rows and self._mark not in row):
+            return False
+        command = self._usual(row)
+        if not command:
+            return False
+        batch.writes.append(command)
+        if self._publish_rows:
+            size = len(row)
+            length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+            batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+        self._first = self.position = row
+        return True
+
     def render(self, batch: Batch) -> None:
         """Write the hash; fields that the row no longer has go with the same transaction."""
-        row, layout = self.position, self._layout
+        row = self.position
         if not row:
             return
         if self._spells:
             row = self._spelled(row)
-        if layout is not None and b"\\" not in row:
-            parts = row.split(b'"')
-            if parts[::2] == layout.between and parts[1::4] == layout.quoted:
-                values, pieces = parts[3::4], layout.pieces.copy()
-                pieces[0] = self._beginning
-                pieces[2::3] = values
-                try:
-                    pieces[1::3] = map(_length_of, map(len, values))
-                except IndexError:
-                    pass  # a long value
-                else:
-                    batch.writes.append(b"".join(pieces))
-                    return
-        self._render_any(batch, row)
+        command = self._usual(row)
+        if command:
+            batch.writes.append(command)
+        else:
+            self._render_any(batch, row)
+
+    def _usual(self, row: bytes) -> bytes:
+        """The command that writes a row with the same fields as the one before; b"" if it has others or is unusual."""
+        layout = self._layout
+        match = layout and layout.match(row)
+        if not match or layout is None:
+            return b""
+        values, pieces = match.groups(), layout.pieces.copy()
+        pieces[0] = self._beginning
+        pieces[2::3] = values
+        try:
+            pieces[1::3] = map(_length_of, map(len, values))
+        except IndexError:  # a long value
+            return b""
+        return b"".join(pieces)
 
     def _render_any(self, batch: Batch, row: bytes) -> None:
         names, command = fields_of(self._key, row)

@@ -118,34 +118,8 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
-        if len(push.data) == 1 and self.prepared and not (self.holding or self._held or self._spells):
-            # The same as below, for what nearly all pushes are: a row that follows on the last one and is about what
-            # the topic names.
-            row = bytes(push.data[0])
-            try:
-                inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
-            except ValueError:
-                inst_id, ord_id, ts, seq = "", "", 0, 0
-            last = ts, seq
-            follows = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
-            if follows and inst_id == self._where and not ord_id:
-                self._top, self._last, self.first_ts, self.repeated = seq, last, ts, False
-                if ts > self.last_ts:
-                    self.last_ts = ts
-                recent = self._recent
-                self._ids.add(seq)
-                recent.append(seq)
-                self._times.append(ts)
-                if len(recent) > _REMEMBERED:
-                    self._ids.discard(recent.popleft())
-                    self._times.popleft()
-                    self._forgot = True
-                batch.append_entry(self._xadd, b"%d-%d" % last, row)
-                if self._publish_rows:
-                    size = len(row)
-                    length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                    batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
-                return ""
+        if len(push.data) == 1 and self.write_row(batch, bytes(push.data[0])):
+            return ""
         rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
         if self.prepared and not self.holding and not self._held:
@@ -159,6 +133,36 @@ class LogFeed:
             self.prepared, self.holding = True, False
             self._take_held(batch)
         return ""
+
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """See route.Direct: as usual is a row that follows on the last one and is about what the topic names."""
+        if not self.prepared or self.holding or self._held or self._spells:
+            return False
+        try:
+            inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
+        except ValueError:
+            return False
+        last = ts, seq
+        follows = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
+        if not follows or inst_id != self._where or ord_id:
+            return False
+        self._top, self._last, self.first_ts, self.repeated = seq, last, ts, False
+        if ts > self.last_ts:
+            self.last_ts = ts
+        recent = self._recent
+        self._ids.add(seq)
+        recent.append(seq)
+        self._times.append(ts)
+        if len(recent) > _REMEMBERED:
+            self._ids.discard(recent.popleft())
+            self._times.popleft()
+            self._forgot = True
+        batch.append_entry(self._xadd, b"%d-%d" % last, row)
+        if self._publish_rows:
+            size = len(row)
+            length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+            batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+        return True
 
     def render(self, batch: Batch) -> None:
         """Write what was held, if the tail is known by now."""

@@ -15,6 +15,7 @@ from okws_celery.store.batch import Batch
 
 __all__ = [
     "BadPush",
+    "Direct",
     "Feed",
     "Filled",
     "Known",
@@ -135,6 +136,18 @@ class Feed(Protocol):
 
     def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
         """Begin with what another feed has of an arg: the subscription is live and may say nothing for long."""
+
+
+@runtime_checkable
+class Direct(Protocol):
+    """What a feed adds that can write a row at once, as is done where few rows come at a time."""
+
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """Store and publish the row of a push that has no other; whether it was as nearly all are, JSON of one object.
+
+        If it was not, nothing has happened: then it is for `write`. What `write` has marked is rendered later, and
+        shows the newest row all the same.
+        """
 
 
 class Translated(Feed, Protocol):

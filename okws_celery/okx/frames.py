@@ -6,14 +6,18 @@ binary, compressed, anything against the rules) is handed on complete and unread
 
 from __future__ import annotations
 
-__all__ = ["TEXT_16", "FrameScanner", "RawFrame"]
+__all__ = ["HEADERS", "ROOM", "FrameScanner", "RawFrame"]
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes. The longest frame of OKX in any capture is 40 KB; what is longer than this is no message of OKX."""
 
 _TEXT = 0x81  # FIN, no reserved bit, opcode 1
-TEXT_16 = bytes([_TEXT, 126])
-"""How nearly all frames of OKX begin: whole text frames with a length of 16 bits, which follows."""
+_TEXT_16 = bytes([_TEXT, 126])
+# How nearly all frames of OKX begin: whole text frames with a length of 16 bits, which follows.
+
+ROOM = 8 * 1024
+HEADERS = (*[bytes(130)] * 130, *[_TEXT_16 + (size - 4).to_bytes(2) for size in range(130, ROOM + 1)])
+"""How that many bytes begin if they are one whole text frame, of 126 bytes or more; up to ROOM."""
 
 
 class RawFrame(bytes):
@@ -58,7 +62,7 @@ class FrameScanner:
         start, end = 0, len(data)
         while start < end:
             # What nearly all frames are comes first: text of 126 to 65,535 bytes.
-            if data.startswith(TEXT_16, start) and end > start + 3:
+            if data.startswith(_TEXT_16, start) and end > start + 3:
                 body = start + 4
                 stop = body + (data[start + 2] << 8 | data[start + 3])
                 if stop <= end:

@@ -52,8 +52,8 @@ class Board:
         self._limits = limits
         self._entries: dict[str, Entry] = {}
         self._routes = Routes(self._base, self._pushes)
-        self.alone = self._routes.alone
-        """See there; the short way looks a push up in it."""
+        self.alone, self.direct = self._routes.alone, self._routes.direct
+        """See there; the short way looks a push up in them."""
         self.touched: dict[Entry, Position] = {}
         """Topics of which rows were written since the last batch was sent, and how far they reached before."""
         self.under_way: dict[Entry, Position] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from okws_celery.feeds.latest import time_of
-from okws_celery.feeds.route import Feed, Position, Refillable, Translated
+from okws_celery.feeds.route import Direct, Feed, Position, Refillable, Translated
 from okws_celery.okx.topics import Topic
 
 __all__ = ["Entry", "ts_of"]
@@ -47,9 +47,12 @@ class Entry:
 
     refillable: Refillable | None = field(init=False)
     """The feed, if what it missed can be put in before what came since."""
+    direct: Direct | None = field(init=False)
+    """The feed, if it can write single rows at once."""
 
     def __post_init__(self) -> None:
         self.refillable = self.feed if isinstance(self.feed, Refillable) else None
+        self.direct = self.feed if isinstance(self.feed, Direct) else None
 
 
 def ts_of(position: Position) -> int:

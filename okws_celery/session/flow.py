@@ -9,18 +9,27 @@ and for every case: `Stream` for what was read, `Exchange.take` for messages, `S
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from okws_celery.okx.frames import TEXT_16
+from okws_celery.okx.frames import HEADERS, ROOM
 from okws_celery.okx.messages import decode_push
 from okws_celery.session.board import Board
 from okws_celery.session.clock import Clock
+from okws_celery.session.entry import Entry
 from okws_celery.session.exchange import READS, Exchange
-from okws_celery.session.poller import READ, Poller
+from okws_celery.session.poller import Poller
 from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
 
 __all__ = ["Flow"]
+
+_FEW = 16
+"""So many messages of one read are written one by one: hardly one of them is about what another is about."""
+_DATA: Final = b',"data":['
+_END: Final = b"]}"
+_NOBODY: tuple[Callable[[Batch, bytes], bool], Entry | None] = (lambda batch, row: False), None
 
 
 class Flow:
@@ -41,9 +50,9 @@ class Flow:
 
         What came last may still be in the batch. Raises WireLost.
         """
-        wait, watches, monotonic = self._poller.wait, self._poller.watches, time.monotonic
+        wait, monotonic, serving = self._poller.wait, time.monotonic, self._poller.streams.get
         clock, exchange, board, batch, fence = self._clock, self._exchange, self._board, self._batch, self._fence
-        alone, pass_on = board.alone, fence.pass_on
+        direct, alone, pass_on = board.direct.get, board.alone.get, fence.pass_on
         clock.read()
         now = clock.now
         others: list[tuple[int, int]] = []
@@ -52,66 +61,84 @@ class Flow:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
             ready = wait(0 if unread or now >= until else (until - now) * 1000)
             clock.now = now = monotonic()
+            now_ms = int((now + clock.behind) * 1000)
             if unread:
                 ready += [found for found in unread if found not in ready]
                 unread = []
             publishes, touched = batch.publishes, board.touched
             for found in ready:
-                watch = watches[found[0]]
-                link, stream = watch.link, watch.stream
-                if link is None or stream is None or found[1] != READ:
+                served = serving(found)
+                if served is None:
                     others.append(found)
                     continue
+                link, stream = served
                 if link.stream is not stream:
                     continue
                 serial, reads = stream.serial, READS
                 try:
                     while True:
+                        frames: Sequence[bytes]
                         if stream.plain:
-                            data = stream.recv(stream.room)
+                            data = stream.recv(ROOM)
                             size = len(data)
-                            if data.startswith(TEXT_16) and size > 3 and (data[2] << 8 | data[3]) == size - 4:
+                            frame = data.removeprefix(HEADERS[size])
+                            if frame is not data:
                                 # One message, alone: nothing need be cut.
                                 stream.heard_at = now
                                 stream.bytes += size
                                 stream.frames += 1
-                                frames = [data[4:]]
+                                frames = (frame,)
                             else:
                                 frames = stream.received(data, now)
                         else:
                             frames = stream.read(now)
+                        # Of many, what only holds the latest is written once; so it is while Redis keeps us waiting.
+                        few = len(frames) <= _FEW and not batch.writes
                         for frame in frames:
-                            entry = None
+                            entry = fault = None
                             if frame.isascii():
                                 try:
-                                    push = decode_push(frame)
-                                    entry = alone.get(bytes(push.arg))
-                                except (ValueError, RecursionError):
-                                    pass
-                            if entry is None or entry.steady != serial:
+                                    if few:
+                                        head, _, rows = frame.partition(_DATA)
+                                        write_row, entry = direct(head, _NOBODY)
+                                        row = rows.removesuffix(_END)
+                                        if entry is not None and entry.steady == serial and row is not rows:
+                                            if entry not in touched:
+                                                touched[entry] = entry.feed.position
+                                            if not write_row(batch, row):
+                                                entry = None
+                                        else:
+                                            entry = None
+                                    if entry is None:
+                                        push = decode_push(frame)
+                                        entry = alone(bytes(push.arg))
+                                        if entry is not None and entry.steady == serial:
+                                            if entry not in touched:
+                                                touched[entry] = entry.feed.position
+                                            fault = entry.feed.write(batch, push)
+                                            if entry.feed.live:
+                                                fault = None
+                                        else:
+                                            entry = None
+                                except Exception:  # whatever it is is met with again there, and then it is said
+                                    entry = None
+                            if entry is None:
                                 exchange.take(link, frame)
                                 continue
-                            feed = entry.feed
-                            if entry not in touched:
-                                touched[entry] = feed.position
-                            try:
-                                fault = feed.write(batch, push)
-                            except Exception:  # it is met with again there, and then it is said
-                                exchange.take(link, frame)
-                                continue
-                            if entry.publish:
+                            publish = entry.publish
+                            if publish:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                                publishes.append(b"".join((entry.publish, length, frame, b"\r\n")))
-                            entry.seen = int((now + clock.behind) * 1000)
+                                publishes.append(b"".join((publish, length, frame, b"\r\n")))
+                            entry.seen = now_ms
                             board.pushes += 1
-                            if not feed.live:
+                            if fault is not None:  # what readers find is not good; "" if nothing need be done
                                 exchange.settle(link, entry, fault)
                         if not stream.unread:
                             break
                         reads -= 1
                         if not reads:
-                            unread.append((found[0], READ))
+                            unread.append(found)
                             break
                 except BlockingIOError:
                     pass

@@ -40,10 +40,16 @@ class Poller:
         """Those that are ready within so many ms: pairs of a descriptor and what can be done, which `mask_of` reads."""
         self.watches: dict[int, Watch] = {}
         """What is waited for, by descriptor."""
+        self.streams: dict[tuple[int, int], tuple[Link, Stream]] = {}
+        """Of these, the links that are up, by what is found when there is something to read."""
 
     def watch(self, wanted: list[Watch]) -> None:
         """From here on wait for these, and nothing else."""
         before, self.watches = self.watches, {watch.descriptor: watch for watch in wanted}
+        self.streams.clear()
+        for watch in wanted:
+            if watch.link is not None and watch.stream is not None:
+                self.streams[watch.descriptor, READ] = watch.link, watch.stream
         for descriptor in before.keys() - self.watches.keys():
             self._poll.unregister(descriptor)
         for descriptor, watch in self.watches.items():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from okws_celery.okx.topics import Arg
 from okws_celery.session.entry import Entry
-from okws_celery.store.batch import publish_to
+from okws_celery.store.batch import Batch, publish_to
 
 __all__ = ["Routes", "Served"]
 
@@ -38,6 +38,8 @@ class Routes:
         self._several: dict[bytes, list[Arg]] = {}
         self.alone: dict[bytes, Entry] = {}
         """Of what was found, the spellings that mean one topic and its own rows."""
+        self.direct: dict[bytes, tuple[Callable[[Batch, bytes], bool], Entry]] = {}
+        """Of these, what writes single rows of a topic at once, by how a push begins up to its data."""
 
     def add(self, entry: Entry) -> None:
         """Route the subscriptions of a topic to it."""
@@ -57,6 +59,7 @@ class Routes:
         self._known.clear()
         self._several.clear()
         self.alone.clear()
+        self.direct.clear()
 
     def using(self, arg: Arg) -> Sequence[Entry]:
         """The topics that have this subscription, be it only to add to their data."""
@@ -86,6 +89,8 @@ class Routes:
             entry, channel, _ = routed[0]
             entry.publish = publish_to(channel) if self._publishes else b""
             self.alone[spelling] = entry
+            if entry.direct is not None:
+                self.direct[b'{"arg":' + spelling] = entry.direct.write_row, entry
         return routed
 
     def find_by_rows(self, spelling: bytes, rows: Sequence[msgspec.Raw]) -> list[tuple[tuple[Served, ...], list[Any]]]:

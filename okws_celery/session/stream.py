@@ -5,15 +5,14 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from okws_celery.okx.frames import FrameScanner, RawFrame
+from okws_celery.okx.frames import ROOM, FrameScanner, RawFrame
 from okws_celery.okx.messages import PONG
 from okws_celery.session.raw_frames import FrameSocket, LinkLost, RawReader
 
 __all__ = ["LinkLost", "Stream"]
 
-# A small room stays in the processor's cache; in a large one a burst takes fewer reads.
-_ROOM = 8 * 1024
-_LARGE_ROOM = 32 * 1024
+# Bytes to be read at once. A small room stays in the processor's cache; in a large one a burst takes fewer reads.
+_LARGE_ROOM = 4 * ROOM
 _MAX_UNSENT = 1024 * 1024
 
 
@@ -24,6 +23,7 @@ class Stream:
         "_encrypted",
         "_problem",
         "_raw",
+        "_room",
         "_scanner",
         "_shim",
         "_sock",
@@ -33,7 +33,6 @@ class Stream:
         "heard_at",
         "plain",
         "recv",
-        "room",
         "serial",
         "unread",
     )
@@ -46,8 +45,7 @@ class Stream:
         """When something last came."""
         self.bytes = 0
         self.frames = 0
-        self.room = _ROOM
-        """Bytes to be read at once."""
+        self._room = ROOM
         self.unread = False
         """Whether there is more to read, which may wake nobody."""
         self._ws = ws
@@ -62,7 +60,7 @@ class Stream:
         # Why nothing can be read any more.
         self._problem = ""
         self.plain = not self._encrypted
-        """Whether whatever comes next is the beginning of a frame."""
+        """Whether whatever comes next is the beginning of a frame, and ROOM bytes may be read at once."""
 
     def fileno(self) -> int:
         """For the poller."""
@@ -84,7 +82,7 @@ class Stream:
             if self._problem:
                 raise LinkLost(self._problem)
         try:
-            data = self.recv(self.room)
+            data = self.recv(self._room)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return []
         except OSError as problem:
@@ -106,8 +104,8 @@ class Stream:
         if scanner.refused:
             self._problem = self._problem or scanner.refused
         # What waits inside the TLS object no poller sees.
-        full = size >= self.room
-        self.room = _LARGE_ROOM if full else _ROOM
+        full = size >= self._room
+        self._room = _LARGE_ROOM if full else ROOM
         if full or self._problem or (self._encrypted and self._sock.pending()):
             self.unread = True
         self.plain = not (self.unread or self._encrypted or scanner.waits or scanner.refused)

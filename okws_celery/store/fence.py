@@ -51,6 +51,7 @@ _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 _READ_BYTES = 32 * 1024
 _MAX_QUEUED = 2_000
+_NOTHING_ASKED: dict[int, OnReply] = {}
 _USUAL_KEPT = 64
 
 
@@ -105,8 +106,8 @@ class _Sent(msgspec.Struct, frozen=True, gc=False):
 
     number: int
     commands: list[bytes]
-    asked: dict[int, OnReply] = {}
-    on_done: Callable[[], None] | None = None
+    asked: dict[int, OnReply]
+    on_done: Callable[[], None] | None
 
 
 class Fence:
@@ -200,7 +201,7 @@ class Fence:
         commands += batch.publishes
         batch.writes, batch.publishes = [], []
         self.sent = number = self.sent + 1
-        self._kept = _Sent(number, commands)
+        self._kept = _Sent(number, commands, _NOTHING_ASKED, None)
         if self.idle:
             self.state, self.idle = _BUSY, False
         self._sent_at = now

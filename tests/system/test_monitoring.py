@@ -146,7 +146,7 @@ class Events:
 
     def __enter__(self) -> Events:
         self._thread.start()
-        # The receiver asks the workers to speak up once it listens; if that is too early, their next heartbeat shows it.
+        # The receiver asks the workers to speak up once it listens; if that is too early, there is a next time.
         beating = lambda: any(event["type"] == "worker-heartbeat" for event in list(self.seen))  # noqa: E731
         eventually(beating, timeout=30, what="a heartbeat")
         return self
