@@ -31,6 +31,11 @@ def trade(number: int, **more: Any) -> str:
     return json.dumps({"arg": arg, "data": [row | more]}, separators=(",", ":"), ensure_ascii=False)
 
 
+def ticker(row: str, after: str = "") -> str:
+    """A push of these rows, as JSON, with something more behind them."""
+    return '{"arg":{"channel":"tickers","instId":"L0001-USDT"},"data":[' + row + "]" + after + "}"
+
+
 RUBBISH = (
     '{"arg":{"channel":"trades","instId":"L0001-USDT"},"data":[{"instId":7',
     '{"arg":{"channel":"trades","instId":"L0001-USDT"},"data":[[1],null]}',
@@ -83,3 +88,81 @@ def test_a_burst_is_whole(hold: Callable[..., Held], loaded: Simulator) -> None:
         ticker = held.data.of(f"tickers:{name}")
         # The last chunk went out at one time; each instrument's last ticker is in it.
         assert eventually(lambda ticker=ticker: held.redis.hget(ticker, "sent") == str(sent), what=ticker)
+
+
+USUAL = '{"instId":"L0001-USDT","last":"1","ts":"1"}'
+NEXT = '{"instId":"L0001-USDT","last":"2","ts":"2"}'
+BEFORE, AFTER = json.loads(USUAL), json.loads(NEXT)
+
+ODD = {
+    "two rows": (ticker(f"{USUAL},{NEXT}"), AFTER),
+    "more behind the data": (ticker(NEXT, ',"more":[{"a":"b"}]'), AFTER),
+    "more arrays behind the data": (ticker(NEXT, ',"more":[{"last":"3"}'), None),
+    "blanks": (ticker(NEXT).replace(":", ": "), AFTER),
+    "a quote in a value": (ticker(NEXT.replace('"2"', r'"\"2"', 1)), AFTER | {"last": '"2'}),
+    "an escaped character": (ticker(NEXT.replace('"2"', r'"\u0041"', 1)), AFTER | {"last": "A"}),
+    "a control character": (ticker(NEXT.replace('"2"', '"\x01"', 1)), None),
+    "no ASCII": (ticker(NEXT.replace('"2"', '"二"', 1)), AFTER | {"last": "二"}),
+    "a number": (ticker(NEXT.replace('"2"', "2", 1)), AFTER),
+    "a field less": (ticker('{"instId":"L0001-USDT","ts":"2"}'), {"instId": "L0001-USDT", "ts": "2"}),
+    "a field more": (ticker(NEXT.replace("{", '{"new":"x",')), AFTER | {"new": "x"}),
+    "another order": (ticker('{"last":"2","ts":"2","instId":"L0001-USDT"}'), AFTER),
+    "a long value": (ticker(NEXT.replace('"2"', f'"{"2" * 5000}"', 1)), AFTER | {"last": "2" * 5000}),
+    "the mark of the data in a value": (
+        ticker(NEXT.replace('"2"', r'"\",\"data\":[2"', 1)),
+        AFTER | {"last": '","data":[2'},
+    ),
+    "cut off": (ticker(NEXT)[:-2], None),
+    "one bracket too many": (ticker(NEXT, "]"), None),
+    "no object": (ticker(NEXT[1:]), None),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_row_alone(hold: Callable[..., Held], loaded: Simulator, odd: str) -> None:
+    """After usual rows one comes that is not: all of it is stored and published, or, if it makes no sense, nothing."""
+    text, stored = ODD[odd]
+    held = hold(ws_url=loaded.ws_url, rest_url=loaded.rest_url, backfill=0)
+    assert held.subscribe("tickers:L0001-USDT")["errorCode"] == 80000
+    key, last = held.data.of("tickers:L0001-USDT"), USUAL.replace('"ts":"1"', '"ts":"3"')
+    with Listener(held.registry.settings.redis_url, held.data.of("tickers")) as pushes:
+        for _ in range(2):
+            loaded.fault("send", path="public", text=ticker(USUAL))
+        eventually(lambda: held.redis.hgetall(key) == BEFORE and len(pushes.messages()) == 2, what="usual rows")
+        loaded.fault("send", path="public", text=text)
+        if stored is not None:
+            eventually(lambda: held.redis.hgetall(key) == stored, what="the odd one")
+        else:
+            eventually(lambda: _rubbish(held) == 1, what="it is counted")
+            assert held.redis.hgetall(key) == BEFORE
+        loaded.fault("send", path="public", text=ticker(last))
+        eventually(lambda: held.redis.hgetall(key) == json.loads(last), what="the last one")
+        published = 4 if stored is not None else 3
+        assert len(eventually(lambda: len(pushes.messages()) >= published and pushes.messages())) == published
+    assert loaded.connects == 1
+    assert held.topic("tickers:L0001-USDT")["state"] == "live"
+
+
+def _rubbish(held: Held) -> int:
+    return sum(json.loads(held.redis.get(held.keys.counters) or "{}").get("rubbish", {}).values())
+
+
+def test_few_and_many_together(hold: Callable[..., Held], loaded: Simulator) -> None:
+    """Reads of one message, of a few and of many, with one topic several times in each: what is stored is the last."""
+    held = hold(ws_url=loaded.ws_url, rest_url=loaded.rest_url, backfill=0)
+    assert held.subscribe("tickers:L0001-USDT", "trades:L0001-USDT")["errorCode"] == 80000
+    key, stream = held.data.of("tickers:L0001-USDT"), held.data.of("trades:L0001-USDT")
+    number, wanted = 2_000_000_000, []
+    with Listener(held.registry.settings.redis_url, held.data.of("tickers")) as pushes:
+        for size in (1, 3, 40, 2, 16, 17, 1):
+            texts = []
+            for _ in range(size):
+                number += 1
+                wanted.append(str(number))
+                texts += [ticker(USUAL.replace('"1"', f'"{number}"')), trade(number)]
+            loaded.fault("together", path="public", texts=texts)
+            eventually(lambda last=str(number): held.redis.hget(key, "last") == last, what=f"the last of {size}")
+        eventually(lambda: held.redis.xlen(stream) == len(wanted), what="all trades")
+        eventually(lambda: len(pushes.messages()) >= len(wanted), what="all pushes")
+        assert [push["data"][0]["last"] for push in pushes.messages()] == wanted
+    assert [json.loads(fields["data"])["tradeId"] for _, fields in held.redis.xrange(stream)] == wanted
