@@ -29,9 +29,6 @@ OPEN_WS = "okws_celery.tasks.open_ws"
 _RESERVE = {"threads": 16, "gevent": 16, "eventlet": 16, "prefork": 1}
 """How much of a pool's concurrency is kept for short tasks."""
 _TICK_S = 1.0
-_HEARTBEAT_S = 10
-"""Between two of Celery's heartbeat events, if `--heartbeat-interval` says nothing: each costs more than a session that
-is idle does in that time. Monitors learn the interval from the event itself."""
 _PAUSE_S = 5.0
 """After an error of Redis the next tick waits so long: each may hold up the worker's main loop for _TIMEOUT_S."""
 _TIMEOUT_S = 1.0
@@ -80,8 +77,6 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
 
         inspection.register()
         logs.keep_to_one_line()
-        # Read by the consumer, which is made after every step of the worker.
-        worker.options["heartbeat_interval"] = worker.options.get("heartbeat_interval") or _HEARTBEAT_S
         self.app = worker.app
         self.worker_name: str = worker.hostname
         self.capacity = 0
