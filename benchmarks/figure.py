@@ -18,7 +18,7 @@ def draw(found: Mapping[str, Any], folder: Path) -> Path | None:
         import matplotlib as mpl
     except ImportError:
         return None
-    if "peers" not in found or "growth" not in found:
+    if "peers" not in found or not {"instruments", "sessions"} <= found.get("growth", {}).keys():
         return None
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "okws"  # the same figures, the same file
