@@ -46,9 +46,9 @@ def main() -> int:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), metavar="SECTION", help="all if none is named")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--burst", type=int, default=50_000, help="messages of a burst (50000)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each rate (5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each contestant (5)")
+    parser.add_argument("--burst", type=int, default=30_000, help="messages of a burst (30000)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each rate (3)")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the drift (3)")
     parser.add_argument("--rates", type=int, nargs="*", default=list(RATES), help="messages a second")
     parser.add_argument("--only", nargs="*", default=[], help="contestants whose name has one of these words")
@@ -87,7 +87,7 @@ def _section(section: str, given: argparse.Namespace, folder: Path) -> Any:
         case "drift":
             return _told(drift(folder / section, given.minutes))
         case _:
-            return _told(reads(folder / section, 15 * given.rounds))
+            return _told(reads(folder / section, 9 * given.rounds))
 
 
 def _side_by_side(

@@ -6,14 +6,25 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import redis
 
 __all__ = ["CONTESTANTS", "OURS", "Contestant", "ours"]
 
 _CRYPTOFEED_3 = Path(".venv") / "cryptofeed3" / "bin" / "python"
 """Where the Makefile puts cryptofeed 3, if it finds a Python 3.13."""
+
+
+def _of_hash(client: redis.Redis, key: str) -> int:
+    return int(client.hget(key, "sent") or 0)
+
+
+def _of_stream(client: redis.Redis, key: str) -> int:
+    last = client.xrevrange(key, count=1)
+    return round(float(last[0][1]["timestamp"]) * 1e6) if last else 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Contestant:
     """Key of an instrument's trades."""
     latest: str = "okex/bench/tickers:{}"
     """Key of an instrument's last ticker, or of the stream of its tickers."""
+    time_of_last: Callable[[redis.Redis, str], int] = _of_hash
+    """When the ticker that stands last under that key was sent, Unix us; 0 if there is none."""
 
     @property
     def missing(self) -> str:
@@ -74,6 +87,7 @@ _CRYPTOFEED = Contestant(
     publishes=False,
     trades="trades-OKX-{}",
     latest="ticker-OKX-{}",
+    time_of_last=_of_stream,
 )
 
 

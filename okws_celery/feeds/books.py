@@ -18,16 +18,18 @@ Books that come whole each time (books5, bbo-tbt) are a snapshot with every push
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
+from okws_celery.feeds.best_quotes import match_best_quote
 from okws_celery.feeds.route import BadPush, Known, KnownBook, Position, Read, Route
 from okws_celery.feeds.rows import ms, pairs
 from okws_celery.okx.messages import Push
 from okws_celery.okx.order_book import OrderBook, Outcome
 from okws_celery.okx.topics import Arg
-from okws_celery.store.batch import Batch
+from okws_celery.store.batch import LENGTHS, Batch, publish_to, stem
 
 __all__ = ["BookFeed", "read"]
 
@@ -45,10 +47,20 @@ class _Book(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Book)
+_side = msgspec.json.Decoder(list[list[str | int]]).decode
+
+# Of the command that writes a best quote: what stands between the values.
+_ASKS = b"\r\n$4\r\nasks\r\n"
+_TS = b"\r\n$2\r\nts\r\n"
+_SEQ_ID = b"\r\n$5\r\nseqId\r\n"
+_LIVE = b"\r\n$5\r\nstate\r\n$4\r\nlive\r\n"
 
 
 class BookFeed:
-    """Write side: merges, checks, and renders the hash once per batch."""
+    """Write side: merges, checks, and renders the hash once per batch, a best quote at once and when all have come."""
+
+    _spells = False
+    """Whether readers get books in another spelling than the exchange's."""
 
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
@@ -59,6 +71,12 @@ class BookFeed:
         self._levels = route.limits.book_depth or None
         self._full_form = 0 < route.topic.channel.depth <= _LARGEST_FULL
         self._book = OrderBook(route.topic.channel.depth)
+        self.direct = route.topic.channel.depth == 1 and not self._spells
+        # The newest book, if it was written at once: then `_book` does not have it yet. In which batch that was.
+        self._quote: re.Match[bytes] | None = None
+        self._written = 0
+        self._hset = stem("HSET", route.key, "bids", more=9)
+        self._publish_own = publish_to(route.own_row)
         # Whether a new subscription was asked for since the book was last live.
         self._asked = False
         # Why one must be asked for at the next chance.
@@ -78,6 +96,7 @@ class BookFeed:
     def write(self, batch: Batch, push: Push) -> str:
         """Merge each data object; the reason for a new subscription is returned once for each time the book broke."""
         self.first_ts = 0
+        self._take_quote()
         try:
             books = self._decoded(push)
             for book in books:
@@ -95,8 +114,30 @@ class BookFeed:
         reason, self._owed = self._owed, ""
         return reason
 
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """See route.Direct: as usual is a best quote that follows on a good one."""
+        if not self.live or batch.serial == self._written:
+            return False
+        match, size = match_best_quote(row), len(row)
+        if match is None or size >= len(LENGTHS):
+            return False
+        asks, ask, bids, bid, ts, seq_id = match.groups()
+        # Where the nearest floats of two numbers differ, the numbers do so in the same way.
+        if float(bid) >= float(ask):
+            return False
+        self._quote, self._written = match, batch.serial
+        self.last_ts = self.first_ts = int(ts)
+        # The fields of `_shown`, and the state.
+        both = (self._hset, LENGTHS[len(bids)], bids, _ASKS, LENGTHS[len(asks)], asks)
+        rest = (_TS, LENGTHS[len(ts)], ts, _SEQ_ID, LENGTHS[len(seq_id)], seq_id, _LIVE)
+        batch.writes.append(b"".join(both + rest))
+        if self._route.publish_rows:
+            batch.publishes.append(b"".join((self._publish_own, LENGTHS[size], row, b"\r\n")))
+        return True
+
     def render(self, batch: Batch) -> None:
         """Write the book, or that it is stale: then its levels stay as they were last written."""
+        self._take_quote()
         self._changed = False
         if not self.live:
             batch.write("HSET", self._key, "state", "stale")
@@ -115,6 +156,7 @@ class BookFeed:
 
     def known(self, arg: Arg) -> Known:
         """The book, while it is good."""
+        self._take_quote()
         return KnownBook(self._book, self.last_ts) if self.live else []
 
     def seed(self, batch: Batch, arg: Arg, known: Known) -> None:
@@ -138,6 +180,13 @@ class BookFeed:
             *("ts", self.last_ts or ""),
             *("seqId", "" if book.seq_id is None else book.seq_id),
         )
+
+    def _take_quote(self) -> None:
+        """Have the book be what was written at once."""
+        if self._quote is not None:
+            asks, _, bids, _, _, seq_id = self._quote.groups()
+            self._book.snapshot(_side(asks), _side(bids), int(seq_id))
+            self._quote = None
 
     def _decoded(self, push: Push) -> list[_Book]:
         if not self._full_form and push.action not in (*_SNAPSHOTS, "update"):

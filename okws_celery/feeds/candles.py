@@ -13,7 +13,9 @@ order, before what waits. History from before the first row that ever came is st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +24,7 @@ from okws_celery.feeds.route import BadPush, Filled, Known, Position, Read, Rout
 from okws_celery.feeds.rows import is_error, ms, text
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
-from okws_celery.store.batch import Batch
+from okws_celery.store.batch import LENGTHS, Batch, pack, stem
 
 __all__ = ["Candle", "CandleFeed", "columns", "named", "read"]
 
@@ -53,12 +55,17 @@ def columns(channel: str) -> tuple[str, ...]:
 
 
 class CandleFeed:
-    """Write side. Rows of one candle in one batch are written once, with the last of them."""
+    """Write side. However many rows of one candle a batch brings, it is written at most twice: at once with the first,
+    and with the last when all have come."""
+
+    _spells = False
+    """Whether rows are stored in another spelling than the exchange's."""
 
     def __init__(self, route: Route) -> None:
         self.last_ts = 0
         self.first_ts = 0
         self.live = True
+        self.direct = not self._spells
         self.holding = False
         self.prepared = True
         self.deep = False
@@ -77,6 +84,10 @@ class CandleFeed:
         self._dirty: dict[int, bytes] = {}
         self._grew = False
         self._recent: dict[int, bytes] = {}
+        self._open_row = _open_row(len(self._columns))
+        # The batch that was written to at once; the two commands that do so up to the row, and for which candle.
+        self._written = 0
+        self._out, self._in, self._for = b"", b"", 0
 
     def prepare(self, batch: Batch) -> None:
         """Ask for the newest candle that is there, so that none is published again after a restart."""
@@ -96,6 +107,30 @@ class CandleFeed:
             if self._dirty:
                 batch.mark(self)
         return ""
+
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """See route.Direct: as usual is a row of the candle that is open and stays so."""
+        last = self._last
+        if last is None or last.confirmed or self._doubtful or self._dirty or batch.serial == self._written:
+            return False
+        if not self.prepared or self.holding or self._held:
+            return False
+        match = self._open_row(row)
+        if match is None:
+            return False
+        ts = int(match[1])
+        size = len(row)
+        if ts != last.ts or size >= len(LENGTHS):
+            return False
+        if ts != self._for:
+            self._out = pack("ZREMRANGEBYSCORE", self._key, ts, ts)
+            self._in, self._for = stem("ZADD", self._key, ts, more=1), ts
+        self._last = Candle(ts, row, row[1:-1].split(b","), False)
+        self._began, self._written = self._began or ts, batch.serial
+        self.last_ts = self.first_ts = ts
+        self._recent[ts] = row
+        batch.writes += (self._out, b"".join((self._in, LENGTHS[size], row, b"\r\n")))
+        return True
 
     def render(self, batch: Batch) -> None:
         """Write each candle that changed: out with the row of its time, in with the new one."""
@@ -294,6 +329,13 @@ class CandleFeed:
     def _restored(self, member: bytes) -> Candle:
         """A candle from what is stored of it; BadPush if it is none of ours."""
         return self._parsed(member)
+
+
+@lru_cache
+def _open_row(columns: int) -> Callable[[bytes], re.Match[bytes] | None]:
+    """Tells rows with so many columns, all of them plain numbers, of a candle that has not closed: group 1 is its
+    start."""
+    return re.compile(rb'\["([1-9][0-9]{0,14})"(?:,"[0-9]++(?:\.[0-9]++)?+"){%d},"0"\]' % (columns - 2)).fullmatch
 
 
 def named(columns: Sequence[str], cells: Sequence[bytes]) -> bytes:

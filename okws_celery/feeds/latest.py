@@ -32,7 +32,8 @@ _stamp = msgspec.json.Decoder(_Stamp).decode
 
 
 class LatestFeed:
-    """Write side. However many rows a batch brings, the hash is written once, with the last of them."""
+    """Write side. However many rows a batch brings, the hash is written at most twice: at once with the first, and with
+    the last when all have come."""
 
     __slots__ = (
         "_beginning",
@@ -48,6 +49,8 @@ class LatestFeed:
         "_publish_rows",
         "_read",
         "_rows",
+        "_written",
+        "direct",
         "live",
         "position",
     )
@@ -57,6 +60,7 @@ class LatestFeed:
 
     def __init__(self, route: Route) -> None:
         self.live = True
+        self.direct = not self._spells
         self._publish_rows = route.publish_rows
         self._rows = route.rows
         self._key = route.key
@@ -79,6 +83,8 @@ class LatestFeed:
         self._layout: Layout | None = None
         self._beginning = b""
         self._newest_ts = 0
+        # The batch that it was written to at once.
+        self._written = 0
 
     @property
     def row(self) -> bytes:
@@ -129,7 +135,7 @@ class LatestFeed:
 
     def write_row(self, batch: Batch, row: bytes) -> bool:
         """See route.Direct."""
-        if self._spells or (self._publish_rows and self._mark not in row):
+        if batch.serial == self._written or (self._publish_rows and self._mark not in row):
             return False
         command = self._usual(row)
         if not command:
@@ -140,6 +146,7 @@ class LatestFeed:
             length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
             batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
         self._first = self.position = row
+        self._written = batch.serial
         return True
 
     def render(self, batch: Batch) -> None:

@@ -23,12 +23,13 @@ from okws_celery.feeds.route import BadPush, Filled, Known, Position, Read, Rout
 from okws_celery.feeds.rows import RowReader, entries, is_error, ms
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg
-from okws_celery.store.batch import LENGTHS, Batch, publish_to, stem
+from okws_celery.store.batch import DATA_FIELD, LENGTHS, Batch, publish_to, stem
 
 __all__ = ["LogFeed", "Row", "read"]
 
 _TAIL = 500  # entries read back at a start: as many as the exchange gives in one look back (PROTOCOL 8)
 _REMEMBERED = 1_000  # ids of rows
+_TOGETHER = 64  # of those, that are put where they can be found at a time
 _HELD = 10_000  # rows that wait, before nothing is waited for any more
 _MAX_SEQ = (1 << 64) - 1
 _MAX_MS = 10**15 - 1  # the same as `ms` accepts
@@ -94,6 +95,7 @@ class LogFeed:
         named = dict(route.topic.v5.arg)
         # What all rows are about, if the topic says it.
         self._where = named.get("instId") or named.get("sprdId") or "\0"
+        self.direct = self._where != "\0" and not self._spells
         self._publish_rows, self._rows = route.publish_rows, route.rows
         self._publish_own = publish_to(f"{route.rows}{self._where}")
         self._xadd = stem("XADD", route.key, "MAXLEN", "~", route.limits.max_log, more=3)
@@ -105,6 +107,9 @@ class LogFeed:
         self._recent: deque[object] = deque()
         self._times: deque[int] = deque()
         self._forgot = False
+        # Of the newest rows the same, not yet put there: most are never asked for.
+        self._new: list[int] = []
+        self._new_times: list[int] = []
         self._held: list[Row] = []
         # Highest number of a trade; 0 if none was seen.
         self._top = 0
@@ -118,7 +123,7 @@ class LogFeed:
 
     def write(self, batch: Batch, push: Push) -> str:
         """Append and publish each row that is new; before the tail is known, hold them."""
-        if len(push.data) == 1 and self.write_row(batch, bytes(push.data[0])):
+        if self.direct and len(push.data) == 1 and self.write_row(batch, bytes(push.data[0])):
             return ""
         rows = [self._parsed(bytes(row)) for row in push.data]
         self.first_ts = 0
@@ -136,31 +141,30 @@ class LogFeed:
 
     def write_row(self, batch: Batch, row: bytes) -> bool:
         """See route.Direct: as usual is a row that follows on the last one and is about what the topic names."""
-        if not self.prepared or self.holding or self._held or self._spells:
+        if not self.prepared or self.holding or self._held:
             return False
         try:
-            inst_id, _, ord_id, ts, seq = astuple(self._usual(row))
+            inst_id, sprd_id, ord_id, ts, seq = astuple(self._usual(row))
         except ValueError:
             return False
         last = ts, seq
-        follows = self._top < seq <= _MAX_SEQ and self._last < last and ts <= _MAX_MS
-        if not follows or inst_id != self._where or ord_id:
+        follows = self._top < seq <= _MAX_SEQ and self._last < last and 0 < ts <= _MAX_MS
+        if not follows or (inst_id or sprd_id) != self._where or ord_id:
             return False
         self._top, self._last, self.first_ts, self.repeated = seq, last, ts, False
         if ts > self.last_ts:
             self.last_ts = ts
-        recent = self._recent
-        self._ids.add(seq)
-        recent.append(seq)
-        self._times.append(ts)
-        if len(recent) > _REMEMBERED:
-            self._ids.discard(recent.popleft())
-            self._times.popleft()
-            self._forgot = True
-        batch.append_entry(self._xadd, b"%d-%d" % last, row)
+        new = self._new
+        new.append(seq)
+        self._new_times.append(ts)
+        if len(new) == _TOGETHER:
+            self._remember_new()
+        size = len(row)
+        length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
+        entry_id = b"%d-%d" % last
+        # As `append_entry` does.
+        batch.writes.append(b"".join((self._xadd, LENGTHS[len(entry_id)], entry_id, DATA_FIELD, length, row, b"\r\n")))
         if self._publish_rows:
-            size = len(row)
-            length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
             batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
         return True
 
@@ -318,6 +322,7 @@ class LogFeed:
         self._take(batch, held)
 
     def _take(self, batch: Batch, rows: list[Row]) -> None:
+        self._remember_new()
         for row in rows:
             if row.seq > self._top:
                 self._append(batch, row)
@@ -357,10 +362,23 @@ class LogFeed:
         return (last_ms, last_seq + 1) if last_seq < _MAX_SEQ else (last_ms + 1, 0)
 
     def _remember(self, row: Row) -> None:
+        self._remember_new()
         self._ids.add(row.id)
         self._recent.append(row.id)
         self._times.append(row.ts)
-        if len(self._recent) > _REMEMBERED:
+        self._forget()
+
+    def _remember_new(self) -> None:
+        if self._new:
+            self._ids.update(self._new)
+            self._recent.extend(self._new)
+            self._times.extend(self._new_times)
+            self._new.clear()
+            self._new_times.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        while len(self._recent) > _REMEMBERED:
             self._ids.discard(self._recent.popleft())
             self._times.popleft()
             self._forgot = True

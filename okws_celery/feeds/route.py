@@ -142,11 +142,14 @@ class Feed(Protocol):
 class Direct(Protocol):
     """What a feed adds that can write a row at once, as is done where few rows come at a time."""
 
-    def write_row(self, batch: Batch, row: bytes) -> bool:
-        """Store and publish the row of a push that has no other; whether it was as nearly all are, JSON of one object.
+    direct: bool
+    """Whether it ever does."""
 
-        If it was not, nothing has happened: then it is for `write`. What `write` has marked is rendered later, and
-        shows the newest row all the same.
+    def write_row(self, batch: Batch, row: bytes) -> bool:
+        """Store and publish the row of a push that has no other; whether it was as nearly all are, and sound JSON.
+
+        If it was not, nothing has happened: then it is for `write`. So it is if only the last row is kept and this
+        batch has one already: what `write` marks is rendered once, after all that was written at once.
         """
 
 

@@ -98,6 +98,8 @@ class V3LatestFeed(LatestFeed):
 class V3CandleFeed(CandleFeed):
     """Candles as v3 numbered them, with v5's `confirm` behind, so that none is published again after a restart."""
 
+    _spells = True
+
     def __init__(self, route: Route) -> None:
         super().__init__(route)
         self._v3 = _channel(route)
@@ -168,6 +170,8 @@ class V3LogFeed(LogFeed):
 
 class V3BookFeed(BookFeed):
     """Books. Those that are merged carry the checksum of the merged book, which v5 no longer tells."""
+
+    _spells = True
 
     def __init__(self, route: Route) -> None:
         super().__init__(route)

@@ -48,11 +48,11 @@ class Entry:
     refillable: Refillable | None = field(init=False)
     """The feed, if what it missed can be put in before what came since."""
     direct: Direct | None = field(init=False)
-    """The feed, if it can write single rows at once."""
+    """The feed, if it writes single rows at once."""
 
     def __post_init__(self) -> None:
         self.refillable = self.feed if isinstance(self.feed, Refillable) else None
-        self.direct = self.feed if isinstance(self.feed, Direct) else None
+        self.direct = self.feed if isinstance(self.feed, Direct) and self.feed.direct else None
 
 
 def ts_of(position: Position) -> int:

@@ -46,7 +46,7 @@ NEEDS_LOGIN = "this channel needs a login, and the session was opened without cr
 _WILL_CLOSE = 64008
 _NOT_LOGGED_IN = 60011
 _KINDS_COUNTED = 100
-READS = 8
+READS = 16
 """Reads in one turn: a link in full flow must not hold up the others."""
 _PUSHED_AT_ONCE = (Kind.LATEST, Kind.CANDLES, Kind.BOOK)
 """Kinds whose channels send what there is with the ack: a `get` right after `subscribe` is to find it."""

@@ -22,11 +22,10 @@ from okws_celery.session.poller import Poller
 from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
+from okws_celery.store.wire import WireLost
 
 __all__ = ["Flow"]
 
-_FEW = 16
-"""So many messages of one read are written one by one: hardly one of them is about what another is about."""
 _DATA: Final = b',"data":['
 _END: Final = b"]}"
 _NOBODY: tuple[Callable[[Batch, bytes], bool], Entry | None] = (lambda batch, row: False), None
@@ -92,23 +91,20 @@ class Flow:
                                 frames = stream.received(data, now)
                         else:
                             frames = stream.read(now)
-                        # Of many, what only holds the latest is written once; so it is while Redis keeps us waiting.
-                        few = len(frames) <= _FEW and not batch.writes
                         for frame in frames:
                             entry = fault = None
                             if frame.isascii():
                                 try:
-                                    if few:
-                                        head, _, rows = frame.partition(_DATA)
-                                        write_row, entry = direct(head, _NOBODY)
+                                    head, _, rows = frame.partition(_DATA)
+                                    write_row, entry = direct(head, _NOBODY)
+                                    if entry is not None and entry.steady == serial:
+                                        if entry not in touched:
+                                            touched[entry] = entry.feed.position
                                         row = rows.removesuffix(_END)
-                                        if entry is not None and entry.steady == serial and row is not rows:
-                                            if entry not in touched:
-                                                touched[entry] = entry.feed.position
-                                            if not write_row(batch, row):
-                                                entry = None
-                                        else:
+                                        if row is rows or not write_row(batch, row):
                                             entry = None
+                                    else:
+                                        entry = None
                                     if entry is None:
                                         push = decode_push(frame)
                                         entry = alone(bytes(push.arg))
@@ -151,6 +147,9 @@ class Flow:
                 number = fence.sent
                 try:
                     whole = pass_on(batch, now)
+                except WireLost:
+                    exchange.unread = bool(unread)
+                    raise
                 finally:  # also if the connection broke meanwhile: the batch is the fence's
                     if fence.sent != number:
                         if board.ledgers:

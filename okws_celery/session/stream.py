@@ -13,6 +13,7 @@ __all__ = ["LinkLost", "Stream"]
 
 # Bytes to be read at once. A small room stays in the processor's cache; in a large one a burst takes fewer reads.
 _LARGE_ROOM = 4 * ROOM
+_RECORD = 16 * 1024  # bytes; the most that a read of a TLS connection brings (RFC 8446, 5.1)
 _MAX_UNSENT = 1024 * 1024
 
 
@@ -45,7 +46,6 @@ class Stream:
         """When something last came."""
         self.bytes = 0
         self.frames = 0
-        self._room = ROOM
         self.unread = False
         """Whether there is more to read, which may wake nobody."""
         self._ws = ws
@@ -54,6 +54,7 @@ class Stream:
         self.recv = self._sock.recv
         """Of its socket; who reads so, as may be done while it is `plain`, says what came (`received`)."""
         self._encrypted = isinstance(self._sock, ssl.SSLSocket)
+        self._room = _RECORD if self._encrypted else ROOM
         self._shim = ws.sock = FrameSocket()
         self._scanner = FrameScanner()
         self._raw = RawReader(ws, self._shim, compressed=compressed)
@@ -103,10 +104,13 @@ class Stream:
             frames = self._told_apart(frames)
         if scanner.refused:
             self._problem = self._problem or scanner.refused
-        # What waits inside the TLS object no poller sees.
-        full = size >= self._room
-        self._room = _LARGE_ROOM if full else ROOM
-        if full or self._problem or (self._encrypted and self._sock.pending()):
+        if self._encrypted:
+            # What waits inside the TLS object no poller sees; and behind a long record there is often another.
+            more = size >= ROOM or self._sock.pending() > 0
+        else:
+            more = size >= self._room
+            self._room = _LARGE_ROOM if more else ROOM
+        if more or self._problem:
             self.unread = True
         self.plain = not (self.unread or self._encrypted or scanner.waits or scanner.refused)
         return frames

@@ -49,6 +49,7 @@ class Load:
         self._makers: dict[Subscription, Maker] = {}
         self._out: dict[Connection, list[bytes]] = {}
         self._rings: dict[str, Iterator[tuple[list[bytes], Make]]] = {}
+        self._dealt = True
         self._sent: dict[str, int] = dict.fromkeys(CHANNELS, 0)
         self._first_us = self._last_us = 0
         self._burst = _Burst(0)
@@ -79,12 +80,12 @@ class Load:
         if not self._makers:
             self._done, self._began_s = 0, time.perf_counter()
         self._makers[subscription] = one
-        self._deal()
+        self._changed()
 
     def leave(self, subscription: Subscription) -> None:
         """It gets nothing more."""
         if self._makers.pop(subscription, None) is not None:
-            self._deal()
+            self._changed()
 
     def burst(self, count: int) -> None:
         """Send so many messages as fast as they are read; meanwhile nothing goes out at the rate."""
@@ -134,6 +135,7 @@ class Load:
     @property
     def _wanted(self) -> bool:
         """Somebody subscribes what the mix has."""
+        self._deal()
         return any(self.plan.mix.get(channel) for channel in self._rings)
 
     @property
@@ -163,6 +165,7 @@ class Load:
 
     def _send(self, turns: int) -> int:
         """Take so many turns of the mix; gives how many messages went out."""
+        self._deal()
         us = time.time_ns() // 1000
         ms = us // 1000
         rings, sent = self._rings, 0
@@ -182,8 +185,16 @@ class Load:
                     out.clear()
         return sent
 
+    def _changed(self) -> None:
+        """Subscriptions came or went. Thousands do at once, so that the rings wait for the next look at them."""
+        self._dealt = False
+        self._awake.set()
+
     def _deal(self) -> None:
-        """Give each channel the ring of its subscriptions anew."""
+        """Give each channel the ring of its subscriptions anew, if they changed."""
+        if self._dealt:
+            return
+        self._dealt = True
         self._out = {subscription.connection: [] for subscription in self._makers}
         shares: dict[str, list[tuple[list[bytes], Make]]] = {}
         for subscription, one in self._makers.items():
@@ -192,7 +203,6 @@ class Load:
             share = (self._out[subscription.connection], make)
             shares.setdefault(subscription.offer.channel, []).append(share)
         self._rings = {channel: cycle(ring) for channel, ring in shares.items()}
-        self._awake.set()
 
 
 def _turns(mix: Mapping[str, float]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import hiredis
 
-__all__ = ["LENGTHS", "Batch", "OnReply", "Pack", "Renderer", "pack", "publish_to", "stem"]
+__all__ = ["DATA_FIELD", "LENGTHS", "Batch", "OnReply", "Pack", "Renderer", "pack", "publish_to", "stem"]
 
 Pack = str | bytes | int | float
 """What a Redis command is made of."""
@@ -41,6 +41,9 @@ def publish_to(channel: str) -> bytes:
 LENGTHS = [b"$%d\r\n" % length for length in range(4096)]
 """The line before an argument, by the argument's length."""
 
+DATA_FIELD = b"\r\n$4\r\ndata\r\n"
+"""Within the command that appends to a stream, what stands between the id and the value of the field `data`."""
+
 
 class Renderer(Protocol):
     """Something whose keys are written once per batch, however often it changed (`Batch.mark`)."""
@@ -52,7 +55,7 @@ class Renderer(Protocol):
 class Batch:
     """Commands collected until the store can take them. Not thread-safe: a session's loop owns it."""
 
-    __slots__ = ("_measured", "_size", "asked", "marked", "publishes", "writes")
+    __slots__ = ("_measured", "_size", "asked", "marked", "publishes", "serial", "writes")
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -63,6 +66,8 @@ class Batch:
         """What is to be rendered before this batch is sent."""
         self.asked: dict[int, OnReply] = {}
         """Who hears the reply to a write, by its position."""
+        self.serial = 1
+        """Which batch this is: rises when what was collected is taken away."""
         # Bytes of how many commands, of those lists.
         self._size = 0
         self._measured = self.writes, 0, 0
@@ -88,7 +93,7 @@ class Batch:
         """Append an entry with the field `data` to a stream: `xadd` is the stem of that command, for three more."""
         size = len(data)
         length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-        entry = (xadd, LENGTHS[len(entry_id)], entry_id, b"\r\n$4\r\ndata\r\n", length, data, b"\r\n")
+        entry = (xadd, LENGTHS[len(entry_id)], entry_id, DATA_FIELD, length, data, b"\r\n")
         self.writes.append(b"".join(entry))
 
     def ask(self, on_reply: OnReply, *command: Pack) -> None:
@@ -110,6 +115,7 @@ class Batch:
 
     def clear(self) -> None:
         """Forget everything."""
+        self.serial += 1
         self.writes, self.publishes, self.marked, self.asked = [], [], {}, {}
 
     def seal(self) -> tuple[list[bytes], dict[int, OnReply]]:
@@ -121,4 +127,5 @@ class Batch:
         commands, asked = self.writes, self.asked
         commands += self.publishes
         self.writes, self.publishes, self.asked = [], [], {}
+        self.serial += 1
         return commands, asked

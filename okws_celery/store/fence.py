@@ -200,6 +200,7 @@ class Fence:
             return self.patient and not wire.wants_write
         commands += batch.publishes
         batch.writes, batch.publishes = [], []
+        batch.serial += 1
         self.sent = number = self.sent + 1
         self._kept = _Sent(number, commands, _NOTHING_ASKED, None)
         if self.idle:

@@ -6,11 +6,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from session.holding import DEMO, Held
 from session.listening import Listener
 from waiting import eventually
 
+from okws_celery.feeds import Route, feed_of
+from okws_celery.okx.messages import decode_push
+from okws_celery.okx.topics import parse_topic
 from okws_celery.query import Reader
+from okws_celery.session.entry import Entry
+from okws_celery.session.routes import Routes
 from okws_celery.simulator import Simulator
 
 Hold = Callable[..., Held]
@@ -50,3 +56,32 @@ def test_a_snapshot_of_one_topic_ends_no_row_of_another(hold: Hold, simulator: S
         eventually(lambda number=number: str(number) in reader.get(held.name, "positions"))  # type: ignore[misc]
     assert reader.get(held.name, "positions").keys() == {"0", "1"}
     assert [list(reader.get(held.name, topic)) for topic in topics] == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize(
+    ("topic", "at_once"),
+    [
+        ("tickers:BTC-USDT", True),
+        ("trades:BTC-USDT", True),
+        ("bbo-tbt:BTC-USDT", True),
+        ("candle1m:BTC-USDT", True),
+        ("sprd-public-trades:BTC-USDT_BTC-USDT-SWAP", True),
+        ("books:BTC-USDT", False),
+        ("option-trades:instType=OPTION,instFamily=BTC-USD", False),
+        ("spot/ticker:BTC-USDT", False),
+    ],
+)
+def test_rows_that_are_written_at_once(topic: str, at_once: bool) -> None:
+    """From the second push on what leads to a topic's data is known, if it has a way for single rows; not before, and
+    not when the topic has gone."""
+    parsed = parse_topic(topic)
+    entry = Entry(parsed, feed_of(Route(parsed, "okex/N/")))
+    routes = Routes("okex/N/", publishes=True)
+    routes.add(entry)
+    frame = json.dumps({"arg": parsed.v5.arg_object, "data": [{}]}, separators=(",", ":")).encode()
+    head, _, _ = frame.partition(b',"data":[')
+    assert not routes.direct
+    assert [served.entry for served in routes.find(bytes(decode_push(frame).arg))] == [entry]
+    assert [found for _, found in [routes.direct[head]]] == [entry] if at_once else not routes.direct
+    routes.remove(entry)
+    assert not routes.direct

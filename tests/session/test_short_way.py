@@ -125,10 +125,11 @@ def test_an_odd_row_alone(hold: Callable[..., Held], loaded: Simulator, odd: str
     held = hold(ws_url=loaded.ws_url, rest_url=loaded.rest_url, backfill=0)
     assert held.subscribe("tickers:L0001-USDT")["errorCode"] == 80000
     key, last = held.data.of("tickers:L0001-USDT"), USUAL.replace('"ts":"1"', '"ts":"3"')
-    with Listener(held.registry.settings.redis_url, held.data.of("tickers")) as pushes:
+    channel = held.data.of("tickers")
+    with Listener(held.registry.settings.redis_url, channel, key) as heard:
         for _ in range(2):
             loaded.fault("send", path="public", text=ticker(USUAL))
-        eventually(lambda: held.redis.hgetall(key) == BEFORE and len(pushes.messages()) == 2, what="usual rows")
+        eventually(lambda: held.redis.hgetall(key) == BEFORE and len(heard.messages(channel)) == 2, what="usual rows")
         loaded.fault("send", path="public", text=text)
         if stored is not None:
             eventually(lambda: held.redis.hgetall(key) == stored, what="the odd one")
@@ -138,7 +139,10 @@ def test_an_odd_row_alone(hold: Callable[..., Held], loaded: Simulator, odd: str
         loaded.fault("send", path="public", text=ticker(last))
         eventually(lambda: held.redis.hgetall(key) == json.loads(last), what="the last one")
         published = 4 if stored is not None else 3
-        assert len(eventually(lambda: len(pushes.messages()) >= published and pushes.messages())) == published
+        pushes = eventually(lambda: len(heard.messages(channel)) >= published and heard.messages(channel))
+        assert len(pushes) == published
+        rows = [row for push in pushes for row in push["data"]]
+        assert eventually(lambda: len(heard.messages(key)) >= len(rows) and heard.messages(key)) == rows
     assert loaded.connects == 1
     assert held.topic("tickers:L0001-USDT")["state"] == "live"
 
