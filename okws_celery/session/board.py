@@ -25,7 +25,7 @@ from okws_celery.feeds.logs import LogFeed
 from okws_celery.feeds.route import BadPush, Limits, Position, Route
 from okws_celery.feeds.state import StateFeed
 from okws_celery.keys import DataKeys
-from okws_celery.okx.catalogue import Kind
+from okws_celery.okx.catalogue import CATALOGUE, Kind
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.entry import Entry, ts_of
@@ -35,6 +35,7 @@ from okws_celery.store.batch import Batch
 __all__ = ["Board"]
 
 _GAPS_KEPT = 10_000
+_LEAST_SILENCE_MS = 1000 * min(channel.silence_s for channel in CATALOGUE.values() if channel.silence_s)
 
 
 def _nobody(entry: Entry, whole: bool) -> None:
@@ -358,11 +359,14 @@ class Board:
         without another word.
         """
         again = []
+        lately = now_ms - _LEAST_SILENCE_MS
         for entry in self._entries.values():
+            if entry.seen > lately and entry.state == "live":
+                continue  # so it is with nearly all, of which there may be thousands
             silence_s = entry.topic.channel.silence_s
-            silent_s = (now_ms - max(entry.seen, entry.subscribed)) / 1000
             if not silence_s:
                 continue
+            silent_s = (now_ms - max(entry.seen, entry.subscribed)) / 1000
             if entry.state == "live" and silent_s > silence_s:
                 entry.feed.interrupted(batch)
                 self._stale(batch, entry, f"silent for {silence_s} s", now_ms)
@@ -379,11 +383,11 @@ class Board:
 
     def write_seen(self, batch: Batch) -> None:
         """Write when each topic was last heard of, for those that were since the last call."""
+        heard = [entry for entry in self._entries.values() if entry.seen != entry.seen_written]
         pairs: list[str | int] = []
-        for entry in self._entries.values():
-            if entry.seen != entry.seen_written:
-                entry.seen_written = entry.seen
-                pairs += [entry.topic.text, entry.seen]
+        for entry in heard:
+            entry.seen_written = seen = entry.seen
+            pairs += (entry.topic.text, seen)
         if pairs:
             batch.write("HSET", self._data.seen, *pairs)
 

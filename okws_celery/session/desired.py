@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,6 +45,8 @@ class Desired:
         self._version = b""
         self._look_again = False
         self.topics: dict[str, dict[str, int]] = {}
+        # When the first owner's time is up, Unix ms.
+        self._next_expiry = math.inf
 
     @property
     def stale(self) -> bool:
@@ -66,6 +69,8 @@ class Desired:
 
     def expire_owners(self, batch: Batch, now_ms: int) -> None:
         """Owners whose time is up are as if they had left."""
+        if now_ms < self._next_expiry:
+            return
         gone = [
             wanted_field(topic, owner)
             for topic, owners in self.topics.items()
@@ -125,6 +130,8 @@ class Desired:
             topic, _, owner = key.decode().rpartition(" ")
             topics.setdefault(topic, {})[owner] = int(expiry) if expiry.isdigit() else 0
         self.topics = topics
+        ends = (expiry for owners in topics.values() for expiry in owners.values() if expiry > 0)
+        self._next_expiry = min(ends, default=math.inf)
         self._on_topics(topics)
 
     def _usable(self, reply: Any) -> bool:

@@ -241,7 +241,7 @@ class Link:
         if not self._pinged_at and now - heard_at > _PING_AFTER_S:
             self._pinged_at = now
             self.send("ping")
-        if self.subscriptions.counts():
+        if self.subscriptions:
             self._idle_since = now
 
     def idle(self, now: float) -> bool:

@@ -19,10 +19,11 @@ One request at most is unanswered for each arg, so an old ack is never taken for
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
+from operator import attrgetter
 
 from okws_celery.okx.messages import Event
 from okws_celery.okx.topics import Arg
@@ -41,7 +42,7 @@ _BUDGET = 470
 """Requests an hour on one connection, a little below OKX's 480."""
 
 
-class State(Enum):
+class State(StrEnum):
     """The states of the table above."""
 
     WAITING = "waiting"
@@ -72,6 +73,9 @@ class _Subscription:
     not_before: float = 0.0
     asked_at: float = 0.0
     attempts: int = 0
+
+
+_state_of = attrgetter("state")
 
 
 @dataclass(slots=True)
@@ -145,10 +149,11 @@ class Subscriptions:
 
     def counts(self) -> dict[str, int]:
         """How many args are in each state."""
-        counts: dict[str, int] = {}
-        for item in self._by_arg.values():
-            counts[item.state.value] = counts.get(item.state.value, 0) + 1
-        return counts
+        return dict(Counter(map(_state_of, self._by_arg.values())))
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._by_arg)
 
     # -- the link
 
@@ -180,7 +185,8 @@ class Subscriptions:
         """Whether one that was to wait may be asked for now."""
         if now < self._next_due:
             return False
-        waiting = [item.not_before for item in self._by_arg.values() if item.state is State.WAITING and item.wanted]
+        waits = State.WAITING
+        waiting = [item.not_before for item in self._by_arg.values() if item.state is waits and item.wanted]
         self._next_due = max(now + 0.2, min(waiting, default=now + 1.0))
         return any(not_before <= now for not_before in waiting)
 
@@ -257,8 +263,11 @@ class Subscriptions:
     def overdue(self, now: float) -> list[Change]:
         """Give up on answers that do not come."""
         changes = []
-        for item in list(self._by_arg.values()):
-            if item.state not in (State.ASKED, State.LEAVING) or now - item.asked_at < ANSWER_S:
+        # There may be thousands, and hardly any waits.
+        asked, leaving = State.ASKED, State.LEAVING
+        waiting = [item for item in self._by_arg.values() if item.state is asked or item.state is leaving]
+        for item in waiting:
+            if now - item.asked_at < ANSWER_S:
                 continue
             self._answered(item.arg, "subscribe" if item.state is State.ASKED else "unsubscribe")
             if item.state is State.LEAVING or not item.wanted:
