@@ -12,8 +12,8 @@ MAX_FRAME = 16 * 1024 * 1024
 """Bytes. The longest frame of OKX in any capture is 40 KB; what is longer than this is no message of OKX."""
 
 _TEXT = 0x81  # FIN, no reserved bit, opcode 1
-_TEXT_16 = bytes([_TEXT, 126])
 # How nearly all frames of OKX begin: whole text frames with a length of 16 bits, which follows.
+_TEXT_16 = bytes([_TEXT, 126])
 
 ROOM = 8 * 1024
 HEADERS = (*[bytes(130)] * 130, *[_TEXT_16 + (size - 4).to_bytes(2) for size in range(130, ROOM + 1)])

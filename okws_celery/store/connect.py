@@ -125,6 +125,7 @@ def bare_connection(url: str) -> BareConnection:
     pool = redis.ConnectionPool.from_url(
         url,
         protocol=2,  # in RESP3 replies may be interleaved with pushes that nobody here asked for
+        socket_read_size=1024,  # the buffer for its own replies, which are those of the handshake
         # A retried command could be written twice, or by one who has lost the lease: never here.
         retry=Retry(NoBackoff(), 0),
         **_timeouts(url),
