@@ -61,8 +61,8 @@ _TAKE_PLACE = (
     "if not redis.call('ZSCORE', KEYS[1], ARGV[4]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) "
     "then return 0 end redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4]) redis.call('PEXPIREAT', KEYS[1], ARGV[2]) return 1"
 )
-# What a worker holds, what is open, and whose each lease is; with a capacity it says that the worker lives. One script, as
-# every worker asks every second; its keys are of many sessions, so that a Redis Cluster would have to be asked in parts.
+# What a worker holds, what is open, and whose each lease is; with a capacity it says that the worker lives. One script,
+# as every worker asks every second; its keys are of many sessions: a Redis Cluster would have to be asked in parts.
 _SURVEY = (
     "local held = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf') "
     "if ARGV[3] ~= '' then "
