@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import websocket
 from okws_celery.okx.deflate import OFFER, agreed
 from okws_celery.okx.endpoints import check_proxy
 from okws_celery.session.proxying import proxy_for
+from okws_celery.session.trust import trusting
 from okws_celery.store.pacing import connect_delay_s
 from okws_celery.store.registry import Registry
 
@@ -65,10 +65,7 @@ def open_websocket(url: str, proxy: str = "", ca_file: str = "", *, deflate: boo
     if deflate:
         options["header"] = {_EXTENSIONS: OFFER}
     if url.startswith("wss:"):
-        context = ssl.create_default_context()
-        if ca_file:
-            context.load_verify_locations(ca_file)
-        options["sslopt"] = {"context": context}
+        options["sslopt"] = {"context": trusting(ca_file, "websocket")}
     if proxy:
         options |= _proxy_options(proxy)
     return websocket.create_connection(url, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from okws_celery.okx.endpoints import Endpoints
 from okws_celery.okx.login import Credentials
 from okws_celery.okx.rest import TIMESTAMP_EXPIRED, RestError, RestRequest, parse_answer, time_request
 from okws_celery.session.proxying import proxy_for
+from okws_celery.session.trust import trusting
 from okws_celery.store.pacing import rest_delay_s
 from okws_celery.store.registry import Registry
 
@@ -120,14 +120,11 @@ class RestClient:
 
     @cached_property
     def _pool(self) -> urllib3.PoolManager:
-        context = ssl.create_default_context()
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
         options: dict[str, Any] = {
             "timeout": urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
             "retries": False,
             "maxsize": _CONNECTIONS,
-            "ssl_context": context,
+            "ssl_context": trusting(self._ca_file, "rest"),
         }
         proxy = proxy_for(self._endpoints.rest_url, self._proxy)
         if not proxy:

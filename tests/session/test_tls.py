@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from session.holding import Held
 from waiting import eventually
 
+from okws_celery.session.connector import open_websocket
+from okws_celery.session.trust import trusting
 from okws_celery.simulator import Simulator
-from okws_celery.simulator.certificate import Certificate
+from okws_celery.simulator.certificate import Certificate, make_certificate
 
 TOPIC = "candle1m:BTC-USDT"
 
@@ -49,3 +53,23 @@ def test_unknown_authority(redis_url: str, secure: Simulator) -> None:
     eventually(lambda: held.redis.get(held.data.status) == "DISCONNECTED")
     assert secure.connects == 0
     held.close()
+
+
+def test_a_file_of_authorities_is_replaced(tmp_path: Path, secure: Simulator, certificate: Certificate) -> None:
+    """The next connection trusts those that are in it now, and who is gone is trusted no longer."""
+    file = tmp_path / "authorities.pem"
+    stranger, ours = Path(make_certificate(tmp_path).cert).read_bytes(), Path(certificate.cert).read_bytes()
+    for authorities, trusted in ((stranger, False), (ours, True), (stranger, False)):
+        file.write_bytes(authorities)
+        if trusted:
+            open_websocket(f"{secure.ws_url}/public", ca_file=str(file)).close()
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                open_websocket(f"{secure.ws_url}/public", ca_file=str(file))
+
+
+def test_authorities_are_kept_once(certificate: Certificate) -> None:
+    """However many sessions a process holds: a list of authorities takes more memory than all else of a session."""
+    assert trusting(certificate.cert, "rest") is trusting(certificate.cert, "rest")
+    with pytest.raises(FileNotFoundError):
+        trusting("/nowhere/ca.pem", "rest")
