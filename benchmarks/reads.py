@@ -22,7 +22,7 @@ __all__ = ["reads"]
 
 _CALLS = 200
 _NAME = "bench"
-_SYNC = ("redis-py", "client().get", "ratio")
+_SYNC = ("redis-py", "redis-py, json.loads", "client().get", "ratio")
 _ASYNC = ("redis.asyncio", "aio.client().get", "ratio ")
 _TICKER = "okex/bench/tickers:BTC-USDT"
 _CANDLES = "okex/bench/candle1m:BTC-USDT"
@@ -34,12 +34,23 @@ class _Case:
     name: str
     ours: tuple[Any, ...]
     bare: tuple[Any, ...]
+    decoded: Callable[[Any], Any]
+    """What a reader makes of the bare command's reply, to have what ours gives."""
+
+
+def _decoded_book(book: dict[str, str]) -> dict[str, Any]:
+    return book | {side: json.loads(book[side]) for side in ("bids", "asks")}
 
 
 _CASES = (
-    _Case("a ticker", (_NAME, "tickers:BTC-USDT"), ("HGETALL", _TICKER)),
-    _Case("100 candles", (_NAME, "candle1m:BTC-USDT", None, 100), ("ZRANGE", _CANDLES, -100, -1)),
-    _Case("a book of 400 levels", (_NAME, "books:BTC-USDT"), ("HGETALL", _BOOK)),
+    _Case("a ticker", (_NAME, "tickers:BTC-USDT"), ("HGETALL", _TICKER), dict),
+    _Case(
+        "100 candles",
+        (_NAME, "candle1m:BTC-USDT", None, 100),
+        ("ZRANGE", _CANDLES, -100, -1),
+        lambda rows: list(map(json.loads, rows)),
+    ),
+    _Case("a book of 400 levels", (_NAME, "books:BTC-USDT"), ("HGETALL", _BOOK), _decoded_book),
 )
 
 
@@ -52,34 +63,35 @@ def reads(folder: Path, rounds: int) -> list[dict[str, Any]]:
     lines = []
     for case in _CASES:
         line: dict[str, Any] = {"read": case.name}
-        for names, (bare, ours) in ((_SYNC, sync[case.name]), (_ASYNC, aside[case.name])):
-            line |= dict(zip(names, (bare, ours, ours / bare), strict=True))
+        for names, (bare, *others) in ((_SYNC, sync[case.name]), (_ASYNC, aside[case.name])):
+            line |= dict(zip(names, (bare, *others, others[-1] / bare), strict=True))
         lines.append(line)
     return lines
 
 
-def _sync(url: str, rounds: int) -> dict[str, tuple[float, float]]:
+def _sync(url: str, rounds: int) -> dict[str, tuple[float, ...]]:
     store = redis.Redis.from_url(url, decode_responses=True)
     with okws_celery.client(url) as client:
         return {
             case.name: _by_turns(
                 rounds,
                 lambda case=case: store.execute_command(*case.bare),
+                lambda case=case: case.decoded(store.execute_command(*case.bare)),
                 lambda case=case: client.get(*case.ours),
             )
             for case in _CASES
         }
 
 
-def _by_turns(rounds: int, bare: Callable[[], Any], ours: Callable[[], Any]) -> tuple[float, float]:
-    taken: tuple[list[float], list[float]] = [], []
+def _by_turns(rounds: int, *calls: Callable[[], Any]) -> tuple[float, ...]:
+    taken: tuple[list[float], ...] = tuple([] for _ in calls)
     for _ in range(rounds):
-        for times, call in zip(taken, (bare, ours), strict=True):
+        for times, call in zip(taken, calls, strict=True):
             began = time.perf_counter()
             for _ in range(_CALLS):
                 call()
             times.append((time.perf_counter() - began) / _CALLS * 1e6)
-    return median(taken[0]), median(taken[1])
+    return tuple(map(median, taken))
 
 
 async def _async(url: str, rounds: int) -> dict[str, tuple[float, float]]:
