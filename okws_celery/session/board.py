@@ -14,6 +14,7 @@ topic may have further subscriptions that add to its data (`Topic.others`); its 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ from okws_celery.okx.catalogue import CATALOGUE, Kind
 from okws_celery.okx.messages import Push
 from okws_celery.okx.topics import Arg, Topic
 from okws_celery.session.entry import Entry, ts_of
+from okws_celery.session.rounds import Rounds
 from okws_celery.session.routes import Routes, Served
 from okws_celery.store.batch import Batch
 
@@ -52,6 +54,8 @@ class Board:
         self._rows = publish in ("both", "rows")
         self._limits = limits
         self._entries: dict[str, Entry] = {}
+        self.rounds = Rounds(self._entries)
+        """For what is done once a second for every topic."""
         self._routes = Routes(self._base, self._pushes)
         self.alone, self.direct = self._routes.alone, self._routes.direct
         """See there; the short way looks a push up in them."""
@@ -64,6 +68,8 @@ class Board:
         self._sent_ledgers: list[tuple[Ledger, int]] = []
         self.on_missing: Callable[[Entry, bool], None] = _nobody
         """Hears of each topic of which something may be missing, and whether Redis has lost everything of it."""
+        self.states: Counter[str] = Counter()
+        """How many topics are in each state."""
         self.pushes = 0
         self.unrouted = 0
         self.stirred = False
@@ -102,6 +108,7 @@ class Board:
             feed.ledger = self.ledgers.setdefault(route.key, feed.ledger)
         entry = Entry(topic, feed, translated, began=now_ms)
         self._entries[topic.text] = entry
+        self.states[entry.state] += 1
         self._routes.add(entry)
         feed.prepare(batch)
         self._set(batch, entry, "pending", "", now_ms)
@@ -130,7 +137,9 @@ class Board:
         """Nobody wants this topic any more; its data stay, its state does not."""
         entry.feed.interrupted(batch)
         del self._entries[entry.topic.text]
+        self._leave_state(entry)
         self._routes.remove(entry)
+        self.rounds.remove(entry)
         self.touched.pop(entry, None)
         self.under_way.pop(entry, None)
         batch.write("HDEL", self._data.topics, entry.topic.text)
@@ -352,15 +361,15 @@ class Board:
                 self._stale(batch, entry, reason, now_ms)
                 self.on_missing(entry, False)
 
-    def silent(self, batch: Batch, now_ms: int) -> list[Entry]:
-        """The topics to subscribe again: silent for longer than their channel can be, which makes them stale.
+    def silent(self, batch: Batch, entries: Iterable[Entry], now_ms: int) -> list[Entry]:
+        """Those of some topics to subscribe again: silent for longer than their channel can be, which makes them stale.
 
         Once; one that stays dead is tried again every ten minutes, a book without a good snapshot every minute, both
         without another word.
         """
         again = []
         lately = now_ms - _LEAST_SILENCE_MS
-        for entry in self._entries.values():
+        for entry in entries:
             if entry.seen > lately and entry.state == "live":
                 continue  # so it is with nearly all, of which there may be thousands
             silence_s = entry.topic.channel.silence_s
@@ -381,9 +390,9 @@ class Board:
             entry.renewed, entry.tried = True, now_ms
         return again
 
-    def write_seen(self, batch: Batch) -> None:
-        """Write when each topic was last heard of, for those that were since the last call."""
-        heard = [entry for entry in self._entries.values() if entry.seen != entry.seen_written]
+    def write_seen(self, batch: Batch, entries: Iterable[Entry]) -> None:
+        """Write when each of some topics was last heard of, if that is news."""
+        heard = [entry for entry in entries if entry.seen != entry.seen_written]
         pairs: list[str | int] = []
         for entry in heard:
             entry.seen_written = seen = entry.seen
@@ -467,8 +476,15 @@ class Board:
         batch.publish(self._data.event, text)
 
     def _set(self, batch: Batch, entry: Entry, state: str, reason: str, now_ms: int) -> None:
+        self._leave_state(entry)
+        self.states[state] += 1
         entry.state, entry.since, entry.reason, entry.steady = state, now_ms, reason, 0
         self._write_state(batch, entry)
+
+    def _leave_state(self, entry: Entry) -> None:
+        self.states[entry.state] -= 1
+        if not self.states[entry.state]:
+            del self.states[entry.state]
 
     def _write_state(self, batch: Batch, entry: Entry) -> None:
         told: dict[str, Any] = {"state": entry.state, "since": entry.since}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -112,7 +112,7 @@ class Exchange:
         self.stirred = True
         """Whether anything has come since `drive` but rows of topics that are as they should be."""
         self.unread = False
-        """Whether a link has more to read that wakes nobody."""
+        """Whether a link of the long way has more to read that may wake nobody."""
 
     # -- what the session asks for
 
@@ -279,7 +279,11 @@ class Exchange:
             if link.idle(self._clock.now) and not self._sender.busy(link):
                 link.close("nothing is subscribed", self._clock.now)
         self._sender.tick()
-        for entry in self._board.silent(self._batch, self._clock.ms):
+
+    def look_after(self, entries: Iterable[Entry]) -> None:
+        """Subscribe those of some topics again that have been silent for too long."""
+        for entry in self._board.silent(self._batch, entries, self._clock.ms):
+            self.stirred = True
             link = self._links.of(entry.topic.channel.path)
             if link.subscriptions.state(entry.topic.arg) is State.LIVE:
                 self._renew(link, entry)

@@ -22,7 +22,6 @@ from okws_celery.session.poller import Poller
 from okws_celery.session.stream import LinkLost
 from okws_celery.store.batch import LENGTHS, Batch
 from okws_celery.store.fence import Fence
-from okws_celery.store.wire import WireLost
 
 __all__ = ["Flow"]
 
@@ -43,6 +42,9 @@ class Flow:
         self._board = board
         self._batch = batch
         self._fence = fence
+        self.unread: list[tuple[int, int]] = []
+        """Links that had more to read than one turn admits, as the poller would find them. It may not find them again:
+        what waits inside TLS objects wakes nobody."""
 
     def run(self, until: float) -> list[tuple[int, int]]:
         """Serve pushes until that time, or until something else is to be done: what of the poller's findings is left.
@@ -55,7 +57,11 @@ class Flow:
         clock.read()
         now = clock.now
         others: list[tuple[int, int]] = []
-        unread: list[tuple[int, int]] = []
+        unread = self.unread
+        if not all(map(serving, unread)):
+            unread.clear()
+            exchange.unread = True
+            return others
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
             ready = wait(0 if unread or now >= until else (until - now) * 1000)
@@ -63,7 +69,7 @@ class Flow:
             now_ms = int((now + clock.behind) * 1000)
             if unread:
                 ready += [found for found in unread if found not in ready]
-                unread = []
+                unread.clear()
             publishes, touched = batch.publishes, board.touched
             for found in ready:
                 served = serving(found)
@@ -141,15 +147,11 @@ class Flow:
                 except (LinkLost, OSError) as problem:
                     exchange.lost(link, str(problem))
             if others or now >= until or exchange.stirred:
-                exchange.unread = bool(unread)
                 return others
             if publishes or batch.writes or batch.marked:
                 number = fence.sent
                 try:
                     whole = pass_on(batch, now)
-                except WireLost:
-                    exchange.unread = bool(unread)
-                    raise
                 finally:  # also if the connection broke meanwhile: the batch is the fence's
                     if fence.sent != number:
                         if board.ledgers:
@@ -157,5 +159,4 @@ class Flow:
                         else:
                             board.under_way, board.touched = board.touched, {}
                 if not whole:
-                    exchange.unread = bool(unread)
                     return others

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -152,7 +151,6 @@ class Session:
         )
         self._flow = Flow(self._poller, self._clock, self._exchange, self._board, self._batch, self._fence)
         self._next_tick = 0.0
-        self._seen_at = 0.0
         self._beat_at = 0.0
         self._begun = False
         self._status = ""
@@ -201,14 +199,18 @@ class Session:
             watch.handler(mask_of(events))
             if watch.link is None:
                 exchange.stirred = True
+        part = self._board.rounds.part(clock.now)
+        if part:
+            self._board.write_seen(batch, part)
+            exchange.look_after(part)
+        if clock.now >= self._next_tick:
+            self._tick()
+            exchange.stirred = True
         if not fence.idle and batch:
             # What has come since may go to Redis if the replies to the batch before are there.
             if not fence.patient:
                 exchange.stirred = True
             self._redis.collect()
-        if clock.now >= self._next_tick:
-            self._tick()
-            exchange.stirred = True
         if exchange.stirred:
             self._rewatch = True
             if self._ending is None:
@@ -217,22 +219,23 @@ class Session:
         self._flush()
 
     def _wait(self) -> list[tuple[int, int]]:
-        """What is ready now, or becomes so before the next tick. Meanwhile pushes go the short way."""
-        if self._exchange.unread:
-            ready = self._poller.wait(0)
-            self._clock.read()
-            self._exchange.serve_unread()
-            return ready
-        if self._ending is None and not self._overflow:
+        """What is ready now, or becomes so before something is due. Meanwhile pushes go the short way."""
+        exchange, flow = self._exchange, self._flow
+        due_at = min(self._next_tick, self._board.rounds.due_at)
+        if self._ending is None and not self._overflow and not exchange.unread:
             try:
-                ready = self._flow.run(self._next_tick)
+                ready = flow.run(due_at)
             except WireLost as problem:
                 self._redis.lost(str(problem))
                 return []
             self._watch_replies()
             return ready
-        ready = self._poller.wait(max(0.0, self._next_tick - self._clock.now) * 1000)
+        unread = bool(exchange.unread or flow.unread)
+        ready = self._poller.wait(0 if unread else max(0.0, due_at - self._clock.now) * 1000)
         self._clock.read()
+        if unread:
+            flow.unread.clear()
+            exchange.serve_unread()
         return ready
 
     def _watches(self) -> list[Watch]:
@@ -240,9 +243,6 @@ class Session:
         return [mailbox, *self._redis.watches(), *self._exchange.watches()]
 
     def _tick(self) -> None:
-        if self._clock.now - self._seen_at >= _TICK_S:
-            self._seen_at = self._clock.now
-            self._board.write_seen(self._batch)
         self._waiters.expire(self._clock.ms)
         self._desired.expire_owners(self._batch, self._clock.ms)
         if not self._begun:
@@ -354,7 +354,7 @@ class Session:
             "generation": self._plan.record.generation,
             "publish": self._publish,
             "links": self._exchange.counters(),
-            "topics": dict(Counter(entry.state for entry in self._board)),
+            "topics": dict(self._board.states),
             "pushes": self._board.pushes,
             "unrouted": self._board.unrouted,
             "rubbish": dict(self._exchange.rubbish),
@@ -557,7 +557,7 @@ class Session:
         if ending is Ending.SHUTDOWN:
             for entry in self._board:
                 self._board.broken(batch, entry.topic.arg, "the worker was stopped", self._clock.ms)
-            self._board.write_seen(batch)
+            self._board.write_seen(batch, self._board)
             self._set_status("DISCONNECTED")
             said = answer(NO_SESSION, f"the worker of session {name} was stopped")
             self._waiters.settle_all(batch, said)

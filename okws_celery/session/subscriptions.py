@@ -19,6 +19,7 @@ One request at most is unanswered for each arg, so an old ack is never taken for
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -98,6 +99,8 @@ class Subscriptions:
         self._finished: deque[tuple[str, list[Arg]]] = deque(maxlen=64)
         self._count = 0
         self._next_due = 0.0
+        # Before this no answer is overdue.
+        self._overdue_at = math.inf
         self.touched = False
         """Whether `requests` may have something to send since it was last asked."""
 
@@ -208,6 +211,7 @@ class Subscriptions:
                 for arg in args:
                     item = self._by_arg[arg]
                     item.state, item.asked_at, item.renewing = state, now, False
+                self._overdue_at = min(self._overdue_at, now + ANSWER_S)
                 yield self._request(op, args)
 
     # -- answers
@@ -262,10 +266,14 @@ class Subscriptions:
 
     def overdue(self, now: float) -> list[Change]:
         """Give up on answers that do not come."""
+        if now < self._overdue_at:
+            return []
         changes = []
         # There may be thousands, and hardly any waits.
         asked, leaving = State.ASKED, State.LEAVING
         waiting = [item for item in self._by_arg.values() if item.state is asked or item.state is leaving]
+        self._overdue_at = min((item.asked_at for item in waiting if now - item.asked_at < ANSWER_S), default=math.inf)
+        self._overdue_at += ANSWER_S
         for item in waiting:
             if now - item.asked_at < ANSWER_S:
                 continue
