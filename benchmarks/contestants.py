@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-__all__ = ["CONTESTANTS", "OURS", "Contestant", "ours"]
+__all__ = ["CONTESTANTS", "OURS", "PICOWS", "Contestant", "ours"]
 
 _CRYPTOFEED_3 = Path(".venv") / "cryptofeed3" / "bin" / "python"
 """Where the Makefile puts cryptofeed 3, if it finds a Python 3.13."""
@@ -77,6 +77,7 @@ def ours(
 
 
 OURS = ours("pushes")
+PICOWS = Contestant("picows + uvloop + msgspec", ("picows_tuned",), ("picows", "uvloop"))
 
 _CRYPTOFEED = Contestant(
     "cryptofeed",
@@ -97,7 +98,7 @@ def _everybody() -> Iterator[Contestant]:
     for form in ("pushes", "both"):
         yield ours(form, encrypted=True)
         yield ours(form, deflate=True)
-    yield Contestant("picows + uvloop + msgspec", ("picows_tuned",), ("picows", "uvloop"))
+    yield PICOWS
     yield replace(_CRYPTOFEED, name=f"cryptofeed {_version('cryptofeed')}, wss")
     yield replace(_CRYPTOFEED, name=f"cryptofeed {_version_in(_CRYPTOFEED_3)}, wss", python=str(_CRYPTOFEED_3))
     yield Contestant("python-okx + redis-py", ("official_sdk",), ("okx",))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
 
-from benchmarks.contestants import OURS, ours
+from benchmarks.contestants import OURS, PICOWS, Contestant, ours
 from benchmarks.runs import burst, cpu_s, on_stage, paced, rss_mb
 from benchmarks.stage import Stage, StagePlan
 
@@ -24,16 +25,22 @@ _RATE_OF_ONE = 100
 _SPREAD = 200
 """Instruments that sessions share: as many as there are sessions at most, so that memory is compared like with like."""
 _IDLE_S = 10.0
+_BURSTS = 3
 
 Line = dict[str, Any]
 
 
 def by_instruments(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
-    """The same stream about ever more instruments, in one session."""
-    return [
-        {"instruments": count} | _measured(folder / f"i{count}", StagePlan(instruments=count), messages, seconds)
-        for count in counts
-    ]
+    """The same stream about ever more instruments, in one session; and beside it one who writes each ticker."""
+    lines = []
+    for count in counts:
+        plan = StagePlan(instruments=count)
+        line = {"instruments": count} | _measured(folder / f"i{count}", plan, messages, seconds)
+        if not PICOWS.missing:
+            other = _measured(folder / f"p{count}", plan, messages, seconds, PICOWS)
+            line |= {f"picows: {name}": value for name, value in other.items() if "CPU us" in name}
+        lines.append(line)
+    return lines
 
 
 def by_levels(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
@@ -46,11 +53,12 @@ def by_levels(folder: Path, counts: Iterable[int], messages: int, seconds: float
     return lines
 
 
-def _measured(folder: Path, plan: StagePlan, messages: int, seconds: float, rate: int = _RATE) -> Line:
-    with Stage(folder, plan) as stage, on_stage(stage, OURS, folder / "log") as process:
-        burst(stage, process, messages)  # the first time everything is new
-        at_once = burst(stage, process, messages)
-        steady = paced(stage, process, OURS, rate, seconds)
+def _measured(
+    folder: Path, plan: StagePlan, messages: int, seconds: float, contestant: Contestant = OURS, rate: int = _RATE
+) -> Line:
+    with Stage(folder, plan) as stage, on_stage(stage, contestant, folder / "log") as process:
+        at_once = _bursts(stage, process, messages)
+        steady = paced(stage, process, contestant, rate, seconds)
         return {
             "burst CPU us": at_once["cpu"],
             "burst Redis us": at_once["redis_cpu"],
@@ -59,6 +67,13 @@ def _measured(folder: Path, plan: StagePlan, messages: int, seconds: float, rate
             "p99 us": steady["p99"],
             "RSS MB": rss_mb(process),
         }
+
+
+def _bursts(stage: Stage, process: psutil.Process, messages: int) -> dict[str, float]:
+    """Medians over some bursts, after one in which everything is new: each instrument has a trade in it, the rarest."""
+    burst(stage, process, max(messages, 4 * stage.plan.instruments))
+    rounds = [burst(stage, process, messages) for _ in range(_BURSTS)]
+    return {name: median(one[name] for one in rounds) for name in rounds[0]}
 
 
 def by_sessions(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
@@ -72,8 +87,7 @@ def by_sessions(folder: Path, counts: Iterable[int], messages: int, seconds: flo
             on_stage(stage, contestant, folder / f"s{count}" / "log") as process,
         ):
             idle, idle_mb = _idle(process), rss_mb(process)
-            burst(stage, process, messages)
-            at_once = burst(stage, process, messages)
+            at_once = _bursts(stage, process, messages)
             shared = paced(stage, process, contestant, _RATE, seconds)
             alike = paced(stage, process, contestant, _RATE_OF_ONE * count, seconds)
         first = lines[0] if lines else {"sessions": count, "idle RSS MB": idle_mb}
@@ -103,8 +117,7 @@ def by_workers(folder: Path, counts: Iterable[int], sessions: int, messages: int
             Stage(folder / f"w{count}", plan) as stage,
             on_stage(stage, contestant, folder / f"w{count}" / "log") as process,
         ):
-            burst(stage, process, messages)
-            at_once = burst(stage, process, messages)
+            at_once = _bursts(stage, process, messages)
             steady = paced(stage, process, contestant, _RATE, seconds)
             lines.append(
                 {

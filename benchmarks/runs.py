@@ -22,6 +22,8 @@ __all__ = ["Figures", "burst", "cpu_s", "family", "on_stage", "paced", "rss_mb",
 _START_S = 600.0
 _WARM_MESSAGES = 5_000
 _LAST_MESSAGES = 2_000
+_TOGETHER = 500
+"""Of these, that the exchange sends at one time."""
 _QUIET_S = 0.6
 _QUIET_COMMANDS = 30
 """Commands in a look at Redis up to which a contestant counts as having nothing more to store."""
@@ -67,10 +69,12 @@ def _lost(stage: Stage, contestant: Contestant, trades: int) -> int:
     # They go round the instruments.
     share = trades // len(stored)
     wrong = sum(max(share - count, count - share - 1, 0) for count in stored)
-    # The last messages of a burst go out at one time, and every instrument's ticker is among them.
+    # The last messages of a burst go out at one time, and among them is a ticker of each instrument, or of so many.
+    mix = stage.plan.mix
+    last = min(len(stored), int(_TOGETHER * mix["tickers"] / sum(mix.values())))
     sent_us = stage.load()["last_sent_us"]
     tickers = [contestant.time_of_last(stage.redis, contestant.latest.format(name)) for name in stage.plan.names]
-    return max(wrong, abs(trades - sum(stored))) + sum(us // 1000 != sent_us // 1000 for us in tickers)
+    return max(wrong, abs(trades - sum(stored))) + max(0, last - sum(us // 1000 == sent_us // 1000 for us in tickers))
 
 
 @contextmanager

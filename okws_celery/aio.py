@@ -18,8 +18,10 @@ from okws_celery.calls.listeners import AsyncListener, Listeners
 from okws_celery.calls.subscribing import Topics
 from okws_celery.errors import Answer
 from okws_celery.post import CeleryPost
+from okws_celery.query import read_of_frame, read_of_path, read_of_topics
 from okws_celery.settings import Settings
 from okws_celery.store.registry import DEFAULT_OWNER, Registry
+from okws_celery.tables import numbers_of
 
 if TYPE_CHECKING:
     import pandas
@@ -54,7 +56,7 @@ class Client:
         self._registry = Registry(settings)
         self._calls = Calls(settings, self._registry, CeleryPost(settings))
         self._driver = AsyncDriver(self._registry)
-        self._run = self._driver.run
+        self._run, self._fetch = self._driver.run, self._driver.fetch
         self._listeners = Listeners[AsyncListener]()
 
     # -- commands
@@ -144,7 +146,7 @@ class Client:
         max_age: float | None = None,
     ) -> Any:
         """The data of a topic; see `query.get`."""
-        return await self._run(self._calls.get(name, path, params, n, max_age))
+        return await self._fetch(read_of_path(self.settings, name, path, params, n, max_age))
 
     async def frame(
         self,
@@ -158,7 +160,8 @@ class Client:
         max_age: float | None = None,
     ) -> pandas.DataFrame:
         """Candles or trades as a pandas DataFrame; see `query.frame`."""
-        return await self._run(self._calls.frame(name, path, params, n, decimal, strings, max_age))
+        numbers = numbers_of(decimal, strings)
+        return await self._fetch(read_of_frame(self.settings, name, path, params, n, numbers, max_age))
 
     def listen(
         self,
@@ -193,7 +196,8 @@ class Client:
 
     async def topics(self, name: str) -> dict[str, dict[str, Any]]:
         """The state of each topic of a session; see `query.topics`."""
-        return await self._run(self._calls.topics(name))
+        topics: dict[str, dict[str, Any]] = await self._fetch(read_of_topics(self.settings, name))
+        return topics
 
     # -- the client itself
 

@@ -5,7 +5,6 @@ read and thrown away.
 """
 
 import asyncio
-import json
 import sys
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import msgspec
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from benchmarks.peers.rows import Book, paths
+from benchmarks.peers.rows import Book, paths, requests
 
 ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 pack = hiredis.pack_command
@@ -47,7 +46,8 @@ class Listener(WSListener):
         self.merged: set[str] = set()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        transport.send(WSMsgType.TEXT, json.dumps({"op": "subscribe", "args": self.args}).encode())
+        for request in requests(self.args):
+            transport.send(WSMsgType.TEXT, request.encode())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         text = frame.get_payload_as_bytes()

@@ -7,7 +7,7 @@ import sys
 import redis.asyncio
 import websockets
 
-from benchmarks.peers.rows import commands, paths
+from benchmarks.peers.rows import commands, paths, requests
 
 ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 
@@ -15,7 +15,8 @@ ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 async def follow(store: redis.asyncio.Redis, path: str, args: list[dict[str, str]]) -> None:
     books = {}
     async with websockets.connect(f"{ws_url}/{path}", max_size=None) as ws:
-        await ws.send(json.dumps({"op": "subscribe", "args": args}))
+        for request in requests(args):
+            await ws.send(request)
         async for text in ws:
             message = json.loads(text)
             if "data" in message:

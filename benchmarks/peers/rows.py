@@ -1,12 +1,12 @@
 """What the peers store of one push: the commands that this project's own keys are made of, one by one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sortedcontainers import SortedDict
 
-__all__ = ["Book", "commands", "paths"]
+__all__ = ["Book", "commands", "paths", "requests"]
 
 
 class Book:
@@ -50,6 +50,12 @@ def commands(message: dict[str, Any], books: dict[str, Book]) -> list[tuple[Any,
             flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
             made.append(("HSET", key, *(part for pair in flat.items() for part in pair)))
     return made
+
+
+def requests(args: list[dict[str, str]]) -> Iterator[str]:
+    """What subscribes them: the exchange takes no request above 64 KB (PROTOCOL 2)."""
+    for start in range(0, len(args), 500):
+        yield json.dumps({"op": "subscribe", "args": args[start : start + 500]})
 
 
 def paths(topics: list[str]) -> dict[str, list[dict[str, str]]]:

@@ -7,7 +7,7 @@ import threading
 import redis
 import websocket
 
-from benchmarks.peers.rows import commands, paths
+from benchmarks.peers.rows import commands, paths, requests
 
 ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 
@@ -15,7 +15,8 @@ ws_url, redis_url, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 def follow(path: str, args: list[dict[str, str]]) -> None:
     store, books = redis.Redis.from_url(redis_url), {}
     ws = websocket.create_connection(f"{ws_url}/{path}")
-    ws.send(json.dumps({"op": "subscribe", "args": args}))
+    for request in requests(args):
+        ws.send(request)
     while True:
         text = ws.recv()
         message = json.loads(text)

@@ -31,11 +31,10 @@ from okws_celery.errors import (
     answer,
 )
 from okws_celery.keys import check_name
-from okws_celery.query import read_of_frame, read_of_path, read_of_status, read_of_topics
+from okws_celery.query import read_of_status
 from okws_celery.settings import Settings, load
 from okws_celery.store import servers, upkeep
 from okws_celery.store.registry import DEFAULT_OWNER, Command, Registry, now_ms
-from okws_celery.tables import numbers_of
 
 __all__ = ["Calls", "Post", "settings_of_client"]
 
@@ -211,31 +210,6 @@ class Calls:
 
     # -- reads
 
-    def get(
-        self,
-        name: str,
-        path: str | Mapping[str, Any],
-        params: Mapping[str, Any] | None,
-        n: int | None,
-        max_age: float | None,
-    ) -> Talk[Any]:
-        """One round trip."""
-        return (yield Fetch(read_of_path(self.settings, name, path, params, n, max_age)))
-
-    def frame(
-        self,
-        name: str,
-        path: str | Mapping[str, Any],
-        params: Mapping[str, Any] | None,
-        n: int | None,
-        decimal: bool,
-        strings: bool,
-        max_age: float | None,
-    ) -> Talk[Any]:
-        """The same round trip, made into a table."""
-        numbers = numbers_of(decimal, strings)
-        return (yield Fetch(read_of_frame(self.settings, name, path, params, n, numbers, max_age)))
-
     def listen(self, name: str, topic: Topics, since: int | str | None, events: bool) -> Listening:
         """What a listener is made with; it carries out a conversation of its own."""
         return Listening(self.settings, name, topic, since, events)
@@ -254,11 +228,6 @@ class Calls:
         if not said["status"]:
             return answer(NO_SESSION, f"session {name!r} is not open", status="", hint="")
         return answer(DONE, said["status"], status=said["status"], hint="")
-
-    def topics(self, name: str) -> Talk[dict[str, dict[str, Any]]]:
-        """Topic -> its state."""
-        topics: dict[str, dict[str, Any]] = yield Fetch(read_of_topics(self.settings, name))
-        return topics
 
     # -- what calls are made of
 

@@ -58,10 +58,14 @@ class Driver:
             case Pause(seconds):
                 return time.sleep(seconds)
             case Fetch(read):
-                return fetch(self._redis, self._url, read)
+                return self.fetch(read)
             case Wait(key, seconds):
                 return fetch(self._redis, self._url, _wait(key, seconds))
         raise TypeError(f"{effect!r}: only a listener has a connection to listen on")
+
+    def fetch(self, read: Read) -> Any:
+        """A read that is no part of a conversation: what its `shape` makes of the replies."""
+        return fetch(self._redis, self._url, read)
 
 
 class AsyncDriver:
@@ -96,10 +100,14 @@ class AsyncDriver:
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Fetch(read):
-                return await async_fetch(self._reading, self._url, read)
+                return await self.fetch(read)
             case Wait(key, seconds):
                 return await async_fetch(self._waiting, self._url, _wait(key, seconds))
         raise TypeError(f"{effect!r}: only a listener has a connection to listen on")
+
+    async def fetch(self, read: Read) -> Any:
+        """A read that is no part of a conversation: what its `shape` makes of the replies."""
+        return await async_fetch(self._reading, self._url, read)
 
     async def close(self) -> None:
         """Close the connections; what runs in a thread may come to its end there. A later call opens new ones."""
