@@ -111,8 +111,6 @@ class Exchange:
         """Messages that were not understood, by what was wrong with them."""
         self.stirred = True
         """Whether anything has come since `drive` but rows of topics that are as they should be."""
-        self.unread = False
-        """Whether a link of the long way has more to read that may wake nobody."""
 
     # -- what the session asks for
 
@@ -258,12 +256,14 @@ class Exchange:
                 stream = link.stream if link.state is LinkState.UP else None
                 yield Watch(link.fileno(), link.wants_write, link.handler, link, stream)
 
-    def serve_unread(self) -> None:
-        """Go on with links that had more to read than one turn admits: what waits inside TLS objects wakes nobody."""
-        self.unread = False
-        for link in self._links.every():
-            if link.stream is not None and link.stream.unread:
-                self._ready(link, READ)
+    def unread(self) -> list[Link]:
+        """Links that have more to read than one turn admits. What waits inside TLS objects wakes nobody."""
+        return [link for link in self._links.every() if link.stream is not None and link.stream.unread]
+
+    def read_on(self, links: Iterable[Link]) -> None:
+        """Go on with them."""
+        for link in links:
+            self._ready(link, READ)
 
     def tick(self) -> None:
         """Keep-alives, deadlines, idle links."""
@@ -388,7 +388,6 @@ class Exchange:
                         self.take(link, frame)
                     if not stream.unread or link.stream is not stream:
                         return
-                self.unread = True
         except LinkLost as problem:
             self.lost(link, str(problem))
 

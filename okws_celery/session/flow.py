@@ -42,9 +42,6 @@ class Flow:
         self._board = board
         self._batch = batch
         self._fence = fence
-        self.unread: list[tuple[int, int]] = []
-        """Links that had more to read than one turn admits, as the poller would find them. It may not find them again:
-        what waits inside TLS objects wakes nobody."""
 
     def run(self, until: float) -> list[tuple[int, int]]:
         """Serve pushes until that time, or until something else is to be done: what of the poller's findings is left.
@@ -57,11 +54,8 @@ class Flow:
         clock.read()
         now = clock.now
         others: list[tuple[int, int]] = []
-        unread = self.unread
-        if not all(map(serving, unread)):
-            unread.clear()
-            exchange.unread = True
-            return others
+        # As the poller would find them; but what waits inside TLS objects wakes nobody.
+        unread = [found for found, (_, stream) in self._poller.streams.items() if stream.unread]
         while True:
             # Since the last look at the clock only what a turn did has passed, which is nothing.
             ready = wait(0 if unread or now >= until else (until - now) * 1000)

@@ -26,6 +26,7 @@ from okws_celery.session.entry import Entry
 from okws_celery.session.exchange import Exchange
 from okws_celery.session.flow import Flow
 from okws_celery.session.inherited import Inherited
+from okws_celery.session.link import LinkState
 from okws_celery.session.mailbox import Mailbox
 from okws_celery.session.poller import Poller, Watch, mask_of
 from okws_celery.session.redis_side import RedisSide
@@ -220,22 +221,19 @@ class Session:
 
     def _wait(self) -> list[tuple[int, int]]:
         """What is ready now, or becomes so before something is due. Meanwhile pushes go the short way."""
-        exchange, flow = self._exchange, self._flow
         due_at = min(self._next_tick, self._board.rounds.due_at)
-        if self._ending is None and not self._overflow and not exchange.unread:
+        unread = self._exchange.unread()
+        if self._ending is None and not self._overflow and all(link.state is LinkState.UP for link in unread):
             try:
-                ready = flow.run(due_at)
+                ready = self._flow.run(due_at)
             except WireLost as problem:
                 self._redis.lost(str(problem))
                 return []
             self._watch_replies()
             return ready
-        unread = bool(exchange.unread or flow.unread)
         ready = self._poller.wait(0 if unread else max(0.0, due_at - self._clock.now) * 1000)
         self._clock.read()
-        if unread:
-            flow.unread.clear()
-            exchange.serve_unread()
+        self._exchange.read_on(unread)
         return ready
 
     def _watches(self) -> list[Watch]:
