@@ -63,6 +63,7 @@ def _late(axes: Any, peers: Mapping[str, Any]) -> None:
 def _grown(axes: Any, lines: list[dict[str, Any]], by: str) -> None:
     for name in lines[0]:
         if "CPU us" in name:
-            axes.plot([line[by] for line in lines], [line[name] for line in lines], marker="o", label=name)
-    axes.set(xscale="log", ylim=(0, None), xlabel=by, title=f"ours by {by}: CPU, us a message")
+            how = {"color": _OTHERS, "linestyle": "--" if "burst" in name else "-"} if name.startswith("picows") else {}
+            axes.plot([line[by] for line in lines], [line[name] for line in lines], marker="o", label=name, **how)
+    axes.set(xscale="log", ylim=(0, None), xlabel=by, title=f"by {by}: CPU, us a message")
     axes.legend(fontsize="small")

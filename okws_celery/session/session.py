@@ -256,6 +256,9 @@ class Session:
             self._heartbeat()
         settled = self._exchange.settled and self._fence.patient and self._ending is None
         self._next_tick = self._clock.now + (_TICK_S if settled else _BUSY_TICK_S)
+        round_at = self._board.rounds.due_at
+        if settled and self._next_tick - round_at < _TICK_S / 2:
+            self._next_tick = round_at  # one wake-up for both
 
     def _begin(self) -> None:
         self._begun = True
