@@ -41,6 +41,24 @@ class TestAlike:
         assert inspect.signature(sync.client).parameters == inspect.signature(aio.client).parameters
 
 
+class TestManyAtOnce:
+    def test_reads_share_connections(self, redis_url: str) -> None:
+        """Hundreds of reads at one time are all answered, over a few dozen connections."""
+
+        async def program() -> int:
+            client = await aio.client(redis_url)
+            found = await asyncio.gather(*(client.get("crowd", "tickers:BTC-USDT") for _ in range(300)))
+            assert found == [{"last": "1"}] * 300
+            with redis.Redis.from_url(redis_url, decode_responses=True) as store:
+                used = sum(other["cmd"] == "hgetall" for other in store.client_list())
+            await client.close()
+            return used
+
+        with redis.Redis.from_url(redis_url, decode_responses=True) as store:
+            store.hset("okex/crowd/tickers:BTC-USDT", "last", "1")
+        assert 2 <= asyncio.run(program()) <= 40
+
+
 class TestProgramsOfOkws:
     """`from okws_celery import aio as okws` and the calls of okws 2020."""
 

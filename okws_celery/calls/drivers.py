@@ -73,8 +73,10 @@ class AsyncDriver:
 
     def __init__(self, registry: Registry) -> None:
         self._url = registry.settings.redis_url
-        self._reading: Any = async_client(self._url, _READING)
-        self._waiting: Any = async_client(self._url, _WAITING)
+        self._reading: Any = async_client(self._url)
+        self._waiting: Any = async_client(self._url)
+        # Who finds all connections busy waits for one; redis-py's pool that does so costs a tenth of a read.
+        self._reads, self._waits = asyncio.Semaphore(_READING), asyncio.Semaphore(_WAITING)
         self._threads = _threads()
 
     async def run(self, talk: Talk[T]) -> T:
@@ -102,12 +104,14 @@ class AsyncDriver:
             case Fetch(read):
                 return await self.fetch(read)
             case Wait(key, seconds):
-                return await async_fetch(self._waiting, self._url, _wait(key, seconds))
+                async with self._waits:
+                    return await async_fetch(self._waiting, self._url, _wait(key, seconds))
         raise TypeError(f"{effect!r}: only a listener has a connection to listen on")
 
     async def fetch(self, read: Read) -> Any:
         """A read that is no part of a conversation: what its `shape` makes of the replies."""
-        return await async_fetch(self._reading, self._url, read)
+        async with self._reads:
+            return await async_fetch(self._reading, self._url, read)
 
     async def close(self) -> None:
         """Close the connections; what runs in a thread may come to its end there. A later call opens new ones."""

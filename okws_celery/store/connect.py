@@ -35,7 +35,7 @@ __all__ = [
 SCHEMES = ("redis", "rediss", "unix")
 _TIMEOUT_S = 5.0
 _NO_LIMIT = 1 << 30
-"""Of connections of a client for threads: there are as many as there are threads in a call at once."""
+"""Of connections of a client: there are as many as there are threads or coroutines in a call at once."""
 
 
 def client(url: str) -> redis.Redis:
@@ -46,18 +46,12 @@ def client(url: str) -> redis.Redis:
     )
 
 
-def async_client(url: str, connections: int) -> redis.asyncio.Redis:
-    """The same for coroutines of one event loop: who finds all of its connections busy waits for one."""
+def async_client(url: str) -> redis.asyncio.Redis:
+    """The same for coroutines of one event loop."""
     check_url(url)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        decode_responses=True,
-        health_check_interval=15,
-        max_connections=connections,
-        timeout=None,
-        **_timeouts(url),
+    return redis.asyncio.Redis.from_url(
+        url, decode_responses=True, health_check_interval=15, max_connections=_NO_LIMIT, **_timeouts(url)
     )
-    return redis.asyncio.Redis.from_pool(pool)
 
 
 def impatient_client(url: str, timeout_s: float = _TIMEOUT_S) -> redis.Redis:

@@ -170,3 +170,21 @@ def test_few_and_many_together(hold: Callable[..., Held], loaded: Simulator) -> 
         eventually(lambda: len(pushes.messages()) >= len(wanted), what="all pushes")
         assert [push["data"][0]["last"] for push in pushes.messages()] == wanted
     assert [json.loads(fields["data"])["tradeId"] for _, fields in held.redis.xrange(stream)] == wanted
+
+
+def test_redis_stands_still_again_and_again(hold: Callable[..., Held], loaded: Simulator) -> None:
+    """Pushes that come while Redis has not answered yet: each is stored and published once, in its order."""
+    held = hold(ws_url=loaded.ws_url, rest_url=loaded.rest_url, backfill=0)
+    assert held.subscribe("trades:L0001-USDT")["errorCode"] == 80000
+    stream, number, wanted = held.data.of("trades:L0001-USDT"), 2_000_000_000, []
+    with Listener(held.registry.settings.redis_url, held.data.of("trades")) as pushes:
+        for _ in range(5):
+            held.redis.client_pause(100)
+            for _ in range(20):
+                number += 1
+                wanted.append(str(number))
+                assert loaded.fault("send", path="public", text=trade(number)).hits
+        eventually(lambda: held.redis.xlen(stream) == len(wanted), what="all trades")
+        eventually(lambda: len(pushes.messages()) >= len(wanted), what="all pushes")
+        assert [push["data"][0]["tradeId"] for push in pushes.messages()] == wanted
+    assert [json.loads(fields["data"])["tradeId"] for _, fields in held.redis.xrange(stream)] == wanted
