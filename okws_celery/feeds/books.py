@@ -132,7 +132,7 @@ class BookFeed:
         rest = (_TS, LENGTHS[len(ts)], ts, _SEQ_ID, LENGTHS[len(seq_id)], seq_id, _LIVE)
         batch.writes.append(b"".join(both + rest))
         if self._route.publish_rows:
-            batch.publishes.append(b"".join((self._publish_own, LENGTHS[size], row, b"\r\n")))
+            batch.publishes += (self._publish_own, LENGTHS[size], row, b"\r\n")
         return True
 
     def render(self, batch: Batch) -> None:

@@ -115,7 +115,7 @@ class LatestFeed:
                 if self._plain:
                     size = len(row)
                     length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                    batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+                    batch.publishes += (self._publish_own, length, row, b"\r\n")
                 self._first = self.position = row
                 batch.marked[self] = None
                 return ""
@@ -144,7 +144,7 @@ class LatestFeed:
         if self._publish_rows:
             size = len(row)
             length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-            batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+            batch.publishes += (self._publish_own, length, row, b"\r\n")
         self._first = self.position = row
         self._written = batch.serial
         return True

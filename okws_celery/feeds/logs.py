@@ -165,7 +165,7 @@ class LogFeed:
         # As `append_entry` does.
         batch.writes.append(b"".join((self._xadd, LENGTHS[len(entry_id)], entry_id, DATA_FIELD, length, row, b"\r\n")))
         if self._publish_rows:
-            batch.publishes.append(b"".join((self._publish_own, length, row, b"\r\n")))
+            batch.publishes += (self._publish_own, length, row, b"\r\n")
         return True
 
     def render(self, batch: Batch) -> None:

@@ -125,7 +125,7 @@ class Flow:
                             if publish:
                                 size = len(frame)
                                 length = LENGTHS[size] if size < 4096 else b"$%d\r\n" % size
-                                publishes.append(b"".join((publish, length, frame, b"\r\n")))
+                                publishes += (publish, length, frame, b"\r\n")
                             entry.seen = now_ms
                             board.pushes += 1
                             if fault is not None:  # what readers find is not good; "" if nothing need be done

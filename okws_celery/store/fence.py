@@ -25,7 +25,7 @@ import hiredis
 import msgspec
 
 from okws_celery.keys import ControlKeys
-from okws_celery.store.batch import Batch, OnReply, pack, stem
+from okws_celery.store.batch import PUBLISH_PARTS, Batch, OnReply, pack, stem
 from okws_celery.store.wire import ERROR, Usual, Wire, WireLost
 
 __all__ = ["LEASE_MS", "Fence", "FenceState", "Holder", "Ownership", "new_token"]
@@ -49,6 +49,8 @@ _RENEW_SCRIPT = (
 _log = logging.getLogger(__name__)
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
+_KEEPING = b"\r\n$7\r\nKEEPTTL\r\n"
+"""What follows on the value of a SET that leaves the expiry as it is."""
 _READ_BYTES = 32 * 1024
 _MAX_QUEUED = 2_000
 _NOTHING_ASKED: dict[int, OnReply] = {}
@@ -105,7 +107,10 @@ class _Sent(msgspec.Struct, frozen=True, gc=False):
     """A sealed batch, kept until Redis has confirmed it."""
 
     number: int
-    commands: list[bytes]
+    parts: list[bytes]
+    """Its commands in Redis' wire form, whole or in pieces."""
+    count: int
+    """How many commands these are."""
     asked: dict[int, OnReply]
     on_done: Callable[[], None] | None
 
@@ -158,7 +163,8 @@ class Fence:
         `on_done` is called when Redis has confirmed it, however often it had to be sent.
         """
         self.sent += 1
-        self._transmit(self.sent, *batch.seal(), on_done, now)
+        commands, asked = batch.seal()
+        self._transmit(_Sent(self.sent, commands, len(commands), asked, on_done), now)
 
     @property
     def blocked(self) -> bool:
@@ -179,7 +185,7 @@ class Fence:
             if usual is None or not self.patient:
                 return False
             try:
-                data = wire.socket.recv(_READ_BYTES)
+                data = wire.sock_recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return False
             except OSError as problem:
@@ -193,25 +199,26 @@ class Fence:
             marked, batch.marked = batch.marked, {}
             for renderer in marked:
                 renderer.render(batch)
-        commands = batch.writes
-        usual = self._usual.get(len(commands) + len(batch.publishes))
+        parts = batch.writes
+        count = len(parts) + len(batch.publishes) // PUBLISH_PARTS
+        usual = self._usual.get(count)
         if batch.asked or usual is None or now - self._renewed_at >= _RENEW_S:
             self.send(batch, now)
             return self.patient and not wire.wants_write
-        commands += batch.publishes
+        parts += batch.publishes
         batch.writes, batch.publishes = [], []
         batch.serial += 1
         self.sent = number = self.sent + 1
-        self._kept = _Sent(number, commands, _NOTHING_ASKED, None)
+        self._kept = _Sent(number, parts, count, _NOTHING_ASKED, None)
         if self.idle:
             self.state, self.idle = _BUSY, False
         self._sent_at = now
         if number >= self._lengthens_at:
             self._lengthen(number)
-        data = b"".join([b"%b%d\r\n" % (self._until_number, number), *commands, self._end])
+        data = b"".join([b"%b%d%b" % (self._until_number, number, _KEEPING), *parts, self._end])
         wire.usual = usual
         try:
-            sent = wire.socket.send(data)
+            sent = wire.sock_send(data)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             sent = 0
         except OSError as problem:
@@ -247,13 +254,14 @@ class Fence:
         lease = self._keys.lease
         self._watch = pack("WATCH", lease) + pack("GET", lease)
         self._watched = b"+OK\r\n$%d\r\n%b\r\n" % (len(self._token), self._token)
-        # With the expiry before the value, which comes last as it changes.
-        self._begin = _MULTI + stem("PSETEX", self._keys.applied, _APPLIED_MS, more=1)
+        # The expiry of this key stays: it is set with that of the lease, as setting it costs more than the value.
+        self._begin = _MULTI + stem("SET", self._keys.applied, more=2)
         self._end = _EXEC + self._watch
         # The same with the value up to the batch's number, and the first number that has more digits than it is for.
         self._until_number = b""
         self._lengthens_at = 0
-        self._renew = pack("PEXPIRE", lease, LEASE_MS) + pack("PEXPIRE", self._status_key, LEASE_MS)
+        renewed = {lease: LEASE_MS, self._status_key: LEASE_MS, self._keys.applied: _APPLIED_MS}
+        self._renew = [pack("PEXPIRE", key, ms) for key, ms in renewed.items()]
         # How the replies look to a batch of so many commands that does not renew the lease; made when it is met with.
         self._usual: dict[int, Usual] = {}
 
@@ -290,7 +298,7 @@ class Fence:
         kept, self._kept = self._kept, None
         self._be(FenceState.READY)
         if kept is not None and applied != self._mark(kept.number):
-            self._send_again(kept, now)
+            self._transmit(kept, now)
         elif kept is not None:
             self._arrived_unread(kept)
         return None
@@ -302,6 +310,7 @@ class Fence:
         assert self.wire is not None
         # What was kept belongs to a Redis that has lost its keys; everything is written again instead.
         self._kept = None
+        self._renewed_at = 0.0
         self._sent_at = now
         self.wire.send([take, self._watch], 3, self._taken)
 
@@ -323,31 +332,20 @@ class Fence:
     def _mark(self, number: int) -> bytes:
         return b"%s:%d" % (self._token, number)
 
-    def _send_again(self, kept: _Sent, now: float) -> None:
-        self._transmit(kept.number, kept.commands, kept.asked, kept.on_done, now)
-
-    def _transmit(
-        self,
-        number: int,
-        commands: list[bytes],
-        asked: dict[int, OnReply],
-        on_done: Callable[[], None] | None,
-        now: float,
-    ) -> None:
-        mark = b"%b:%d" % (self._token, number)
-        head = b"%b$%d\r\n%b\r\n" % (self._begin, len(mark), mark)
-        extra = 1
+    def _transmit(self, sent: _Sent, now: float) -> None:
+        mark = self._mark(sent.number)
+        parts = [self._begin, b"$%d\r\n%b%b" % (len(mark), mark, _KEEPING)]
+        queued = 1 + sent.count
         if now - self._renewed_at >= _RENEW_S:
-            head += self._renew
-            extra += 2
+            parts += self._renew
+            queued += len(self._renew)
             self._renewed_at = now
-        self._kept = _Sent(number, commands, asked, on_done)
-        self.state, self.idle, self.patient = _BUSY, False, not (asked or on_done)
+        self._kept = sent
+        self.state, self.idle, self.patient = _BUSY, False, not (sent.asked or sent.on_done)
         self._sent_at = now
         assert self.wire is not None
-        data = b"".join([head, *commands, self._end])
-        queued = extra + len(commands)
-        if asked or queued > _MAX_QUEUED:
+        data = b"".join([*parts, *sent.parts, self._end])
+        if sent.asked or queued > _MAX_QUEUED:
             self.wire.send([data], 1 + queued + 3, self._answered)
         else:
             self.wire.send_usual(data, self._usual_of(queued))
@@ -366,7 +364,7 @@ class Fence:
         sent, now = self._kept, self._sent_at
         assert sent is not None
         done, token = replies[-3], replies[-1]
-        extra = len(replies) - len(sent.commands) - 4  # MULTI, EXEC, WATCH, GET
+        extra = len(replies) - sent.count - 4  # MULTI, EXEC, WATCH, GET
         if isinstance(done, hiredis.ReplyError):
             return self._aborted(sent, replies, done, now)
         if done is None:
@@ -415,7 +413,7 @@ class Fence:
                 self._be(FenceState.REFUSED)
                 self._refused_at = now
             return
-        _log.error("Redis refused a batch of %d commands: %s", len(sent.commands), reason)
+        _log.error("Redis refused a batch of %d commands: %s", sent.count, reason)
         self._kept = None
         self.counters.dropped += 1
         self._be(FenceState.READY)
@@ -440,7 +438,7 @@ class Fence:
         if kept is None:
             self._be(FenceState.READY)
             return None
-        return self._send_again(kept, now)
+        return self._transmit(kept, now)
 
     def drop_kept(self) -> None:
         """Forget a batch that waits for a connection or for room in Redis: too much has come after it."""

@@ -49,6 +49,8 @@ class Wire:
         self._connection = connection
         self.socket = connection.sock
         """Non-blocking."""
+        self.sock_recv, self.sock_send = self.socket.recv, self.socket.send
+        """Of it, for the short way (`Fence.pass_on`)."""
         self._reader = hiredis.Reader()
         self._out: deque[memoryview] = deque()
         self.wants_write = False

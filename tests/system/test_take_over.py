@@ -255,7 +255,7 @@ class Written:
             self._ready.set()
             for line in monitor.listen():
                 words = line["command"].split()
-                if len(words) > 3 and words[0] == "PSETEX" and words[1].endswith("/applied"):
-                    self._seen.append(words[3].rpartition(":")[0])
+                if len(words) > 3 and words[0] == "SET" and words[1].endswith("/applied"):
+                    self._seen.append(words[2].rpartition(":")[0])
                 if self._end:
                     return
