@@ -310,7 +310,7 @@ class Fence:
         assert self.wire is not None
         # What was kept belongs to a Redis that has lost its keys; everything is written again instead.
         self._kept = None
-        self._renewed_at = 0.0
+        self._renewed_at = 0.0  # the expiries are gone with the keys
         self._sent_at = now
         self.wire.send([take, self._watch], 3, self._taken)
 

@@ -92,6 +92,22 @@ def test_holder_writes(writer: Writer, client: redis.Redis) -> None:
     assert writer.told == []
 
 
+@pytest.mark.parametrize("lost", ["nothing", "all keys", "all keys and the connection"])
+def test_the_mark_of_a_batch_ends_by_itself(writer: Writer, client: redis.Redis, lost: str) -> None:
+    """The key that tells which batch was the last does not stay for ever if its session does not come back."""
+    writer.write("k", "1")
+    if lost != "nothing":
+        client.flushdb()
+    if lost == "all keys and the connection":
+        writer.fence.detach()
+        writer.attach()
+        writer.settle()
+    writer.write("k", "2")
+    writer.write("k", "3")
+    assert client.get("k") == "3"
+    assert 50_000 < client.pttl(KEYS.applied) <= 60_000
+
+
 def test_writes_before_publishes(writer: Writer, client: redis.Redis) -> None:
     """Who is woken by a message finds the state that goes with it."""
     listener = client.pubsub(ignore_subscribe_messages=True)
