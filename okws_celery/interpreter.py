@@ -4,22 +4,50 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
-__all__ = ["settle"]
+__all__ = ["holding"]
 
-_SWITCH_S = 0.0005
+_SHARE_S = 0.0001
+"""How long a session's pushes wait for the interpreter, s, when another thread of the process has it."""
+
+_USUAL_S = sys.getswitchinterval()
+
+_lock = Lock()
+_sessions = 0
+
+
+@contextmanager
+def holding() -> Iterator[None]:
+    """While a session runs in this process.
+
+    A thread that has the interpreter gives it up sooner than after Python's 5 ms when another waits for it: that long
+    a push would wait whenever the worker's own threads have something to do. But each such change costs, and of many
+    sessions nearly always one waits: so the time is in proportion to them, until it is as long as it was without.
+    """
+    _leave_alone()
+    _count(+1)
+    try:
+        yield
+    finally:
+        _count(-1)
+
+
+def _count(change: int) -> None:
+    global _sessions
+    with _lock:
+        _sessions += change
+        sys.setswitchinterval(min(_sessions * _SHARE_S, _USUAL_S) if _sessions else _USUAL_S)
 
 
 @cache
-def settle() -> None:
-    """Once in a process, when it begins with its first session.
+def _leave_alone() -> None:
+    """Leave what was there before (modules, Celery, everything imported) out of further garbage collections.
 
-    What was there before (modules, Celery, everything imported) is left out of further garbage collections: it stays
-    until the end, and looking through it again and again cost a session a third of its time. And a thread that has the
-    interpreter gives it up sooner than after Python's 5 ms when another waits for it: that long a push would wait
-    whenever the worker's own threads have something to do.
+    It stays until the end, and looking through it again and again cost a session a third of its time.
     """
     gc.collect()
     gc.freeze()
-    sys.setswitchinterval(_SWITCH_S)

@@ -37,6 +37,8 @@ _AT_ONCE = 20
 _STOP_S = 8.0
 """How long a stopping worker waits for its sessions to end."""
 _POKE_S = 0.5
+_HEARTBEAT_S = 5.0
+"""How often a worker tells those who watch events that it lives, s; each time a push may wait for it."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
         logs.keep_to_one_line()
         self.app = worker.app
         self.worker_name: str = worker.hostname
+        _calm(worker.options)
         self.capacity = 0
         self._timer: Any = None
         self._down = False
@@ -185,6 +188,16 @@ class Supervisor(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
                 worker.pool.terminate()
         if held:
             _log.warning("supervisor: not ended within %g s: %s", patience_s, ", ".join(held))
+
+
+def _calm(options: dict[str, Any]) -> None:
+    """Spare the worker's main thread, for which sessions wait, what Celery does every second or two.
+
+    `options` are those of the command line, from which the worker's parts that begin later take theirs. Gossip would
+    read the heartbeats of every worker, for elections that nobody here holds.
+    """
+    options["heartbeat_interval"] = options.get("heartbeat_interval") or _HEARTBEAT_S
+    options["without_gossip"] = True
 
 
 def _impatient_client(registry: Registry) -> redis.Redis:

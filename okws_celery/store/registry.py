@@ -203,6 +203,8 @@ class Registry:
         # Any: redis-py types every reply as "sync or async, text or bytes"; here all are sync and text.
         self.redis: Any = redis_client or client(settings.redis_url)
         self.shared = NamespaceKeys(settings.namespace)
+        # By its hash: it is sent every second, and Redis would hash its text each time.
+        self._survey = self.redis.register_script(_SURVEY)
 
     def keys(self, name: str) -> ControlKeys:
         """The control keys of a session."""
@@ -429,7 +431,7 @@ class Registry:
         before, _, after = self.keys("?").lease.rpartition("?")
         seen = now_ms(), worker, "" if capacity is None else capacity, _WORKER_MS * 12
         places = self.shared.held(worker), self.shared.workers, self.shared.sessions
-        held, opened, tokens = self.redis.eval(_SURVEY, len(places), *places, *seen, before, after)
+        held, opened, tokens = self._survey(places, (*seen, before, after))
         names = opened[::2]
         return Survey(dict(zip(names, opened[1::2], strict=True)), dict(zip(names, tokens, strict=True)), held)
 

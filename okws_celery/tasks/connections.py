@@ -179,8 +179,8 @@ class _Holding:
             self._take_place()
             session = self._session()
             app.registry.arrived(self._name)
-            interpreter.settle()
-            ending = session.run()
+            with interpreter.holding():
+                ending = session.run()
         except _Full:
             ending = None
         finally:

@@ -39,7 +39,8 @@ def test_it_is_found_on_its_path(hold: Callable[..., Held], market: Simulator, p
     refused_on(market, *others)
     held = hold(ws_url=market.ws_url, credentials=DEMO)
     opened = held.opened()  # also the login that shows whether the key is good is behind it
-    assert opened is not None and opened["errorCode"] == 80000
+    assert opened is not None
+    assert opened["errorCode"] == 80000
     assert held.subscribe(NEWER.topic.text)["errorCode"] == 80000
     key = held.data.of(NEWER.topic.path)
     assert held.redis.hget(key, "ts") == NEWER.rows[0]["ts"]

@@ -127,6 +127,15 @@ class TestFlower:
         assert not any(secret in json.dumps(listed) for secret in SECRETS)
 
 
+def test_heartbeats(house: House, start: Callable[..., Worker]) -> None:
+    """A worker beats every 5 s, or as often as its command line says, and who watches is told how often."""
+    start()
+    start("--heartbeat-interval", "3")
+    with Events(house) as events:
+        said = lambda: {event["freq"] for event in list(events.seen) if event["type"] == "worker-heartbeat"}  # noqa: E731
+        eventually(lambda: said() == {5.0, 3.0}, timeout=30, what="heartbeats of both")
+
+
 class Events:
     """All Celery events while it lasts."""
 
