@@ -76,7 +76,7 @@ class TcpProxy:
     def _run(self) -> None:
         while not self._ended:
             for key, _ in self._selector.select(0.1):
-                ready: socket.socket = key.fileobj  # type: ignore[assignment]
+                ready: socket.socket = key.fileobj
                 if ready is self._server:
                     self._accept()
                 elif ready is not self._woken:

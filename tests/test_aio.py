@@ -133,7 +133,7 @@ class TestProgramsOfOkws:
     def test_names_of_the_module(self) -> None:
         """A name that is not there is an AttributeError, as of any module."""
         with pytest.raises(AttributeError, match="no attribute 'clinet'"):
-            aio.clinet  # noqa: B018
+            aio.clinet  # noqa: B018  # that it raises is what is asked
 
 
 class TestRoundTrips:

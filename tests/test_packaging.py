@@ -109,7 +109,7 @@ class TestDeclarations:
         options = setup_cfg()
         extras = options["options.extras_require"]
         lines = options["options"]["install_requires"] + extras["simulator"] + extras["pandas"]
-        required = {re.match(r"[\w-]*", line)[0].replace("-", "_") for line in lines.split("\n")}  # type: ignore[index]
+        required = {re.match(r"[\w-]*", line)[0].replace("-", "_") for line in lines.split("\n")}
         modules = set((ROOT / "okws_celery").rglob("*.py"))
         modules -= {ROOT / "okws_celery/simulator/pytest_plugin.py"}  # it is pytest that imports it
         imported = {name for path in modules for name in libraries_of(path)}

@@ -245,15 +245,15 @@ def test_an_update_that_cannot_be_read_breaks_the_book(books: Any) -> None:
 BAD: list[tuple[str, object]] = [
     ("no object", []),
     ("no sides", {"ts": "1"}),
-    ("a side that is no list", message([], {}, 10, 11)),  # type: ignore[arg-type]
-    ("a level that is no list", message(["1"], [], 10, 11)),  # type: ignore[list-item]
+    ("a side that is no list", message([], {}, 10, 11)),
+    ("a level that is no list", message(["1"], [], 10, 11)),
     ("a level without size", message([["1"]], [], 10, 11)),
     ("an empty price", message([level("")], [], 10, 11)),
     ("an empty size", message([level("1", "")], [], 10, 11)),
     ("a price that is no number", message([level("nan")], [], 10, 11)),
     ("a price with an exponent", message([level("1e999999")], [], 10, 11)),
-    ("a float", message([[1.5, "1"]], [], 10, 11)),  # type: ignore[list-item]
-    ("a size of null", message([["1", None]], [], 10, 11)),  # type: ignore[list-item]
+    ("a float", message([[1.5, "1"]], [], 10, 11)),
+    ("a size of null", message([["1", None]], [], 10, 11)),
     ("a sequence that is an object", message([], [], 10, {})),
 ]
 

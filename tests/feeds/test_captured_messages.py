@@ -127,7 +127,7 @@ def check_stored(bench: Any, name: str, push: Push) -> None:
 def test_empty_and_unknown_values_stop_nobody(captures: Path, bench: Any) -> None:
     """ "" in each field in turn, "" in all of them, and a field that is not known: stored or refused whole."""
     for name, body in with_data(captures):
-        bench.start(topic_of(decode(as_frame(body))))  # type: ignore[arg-type]
+        bench.start(topic_of(decode(as_frame(body))))
         for row in changed(body["data"][0], ["", None]):
             try_row(bench, name, body, row)
         first = body["data"][0]
@@ -142,7 +142,7 @@ def test_empty_and_unknown_values_stop_nobody(captures: Path, bench: Any) -> Non
 def test_wrong_types_are_refused_whole_or_pass(captures: Path, bench: Any) -> None:
     """Whatever stands in the place of a value: no other error is raised, and Redis refuses nothing that it is sent."""
     for name, body in with_data(captures):
-        bench.start(topic_of(decode(as_frame(body))))  # type: ignore[arg-type]
+        bench.start(topic_of(decode(as_frame(body))))
         for row in (
             *changed(body["data"][0], [{}, [], ["x"], 1.5, -1, True, "x" * 200, '\\"\x00é']),
             [],

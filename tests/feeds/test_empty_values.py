@@ -82,7 +82,7 @@ def test_rows_of_v5(bench: Any, name: str) -> None:
     for what, frame in pushes(topic):
         if topic.channel.kind is Kind.BOOK and "null" in frame.decode():
             continue  # levels are no rows
-        takes(topic, what, lambda frame=frame: bench.push_frame(frame), problems)  # type: ignore[misc]
+        takes(topic, what, lambda frame=frame: bench.push_frame(frame), problems)
         bench.read()
     assert problems == []
 

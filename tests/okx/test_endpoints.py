@@ -49,4 +49,4 @@ def test_an_explicit_url_wins() -> None:
 def test_what_is_accepted_is_said(wrong: dict[str, str]) -> None:
     """80010."""
     with pytest.raises(BadCommand, match="accepted"):
-        endpoints(**wrong)  # type: ignore[arg-type]
+        endpoints(**wrong)

@@ -18,7 +18,7 @@ def levels(text: str) -> list[list[str]]:
 
 def as_text(rows: list[object]) -> str:
     """The reverse of `levels`."""
-    return " ".join(f"{row[0]}:{row[1]}" for row in rows)  # type: ignore[index]
+    return " ".join(f"{row[0]}:{row[1]}" for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class FastClock(Clock):
         super().__init__()
 
     @property
-    def behind(self) -> float:  # type: ignore[override]
+    def behind(self) -> float:
         """Grows with every look at `now`, not with each `read` alone: half a second between two is 15 s here."""
         return self._begin_time + (self.now - self._begin) * self._speed - self.now
 

@@ -133,7 +133,7 @@ class TestHistory:
                 assert held.topic("tickers:ETH-USDT")["state"] == "refused"
                 assert len(simulator.requests) == asked
                 simulator.fault("send", path="public", text=json.dumps(push))
-                eventually(lambda row=row: row in [push["data"][0] for push in listener.messages()])  # type: ignore[misc]
+                eventually(lambda row=row: row in [push["data"][0] for push in listener.messages()])
         eventually(lambda: held.topic("tickers:ETH-USDT")["state"] == "live")
 
 
@@ -159,7 +159,7 @@ class TestCandlesAcrossCuts:
                 time.sleep(pause_s)  # so long the exchange is away
                 fast.resume()
                 eventually(
-                    lambda before=before: len(listener.messages()) >= before + 4,  # type: ignore[misc]
+                    lambda before=before: len(listener.messages()) >= before + 4,
                     timeout=30,
                     what="candles close again",
                 )

@@ -75,7 +75,7 @@ class TestCuts:
         before = threading.active_count()
         for cut in range(2, 6):
             simulator.drop("public")
-            eventually(lambda cut=cut: simulator.connects == cut, timeout=20)  # type: ignore[misc]
+            eventually(lambda cut=cut: simulator.connects == cut, timeout=20)
             simulator.wait_subscribed("tickers:BTC-USDT")
         assert flowing(held)
         eventually(lambda: threading.active_count() <= before)
@@ -96,7 +96,7 @@ class TestNotices:
                 before = {link.conn_id for link in simulator.connections("public")}
                 simulator.fault("notice", path="public", close_after_s=30)
                 eventually(
-                    lambda before=before: (  # type: ignore[misc]
+                    lambda before=before: (
                         len(simulator.connections("public")) == 1
                         and simulator.connections("public")[0].conn_id not in before
                     ),

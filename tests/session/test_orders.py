@@ -150,7 +150,7 @@ def test_nothing_new_leaves_no_trace(hold: Hold, simulator: Simulator) -> None:
             told = len(gaps(held, "orders:ANY"))
             cut(held, simulator)
             simulator.resume()
-            eventually(lambda told=told: len(gaps(held, "orders:ANY")) == told + 2, timeout=20)  # type: ignore[misc]
+            eventually(lambda told=told: len(gaps(held, "orders:ANY")) == told + 2, timeout=20)
         assert heard.messages() == []
     assert (open_orders(held), log(held)) == (before, logged)
 

@@ -21,7 +21,7 @@ class Wire:
     def __init__(self, *, compressed: bool = True) -> None:
         # Its types admit a real socket only.
         ws = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
-        self.shim = ws.sock = FrameSocket()  # type: ignore[assignment]
+        self.shim = ws.sock = FrameSocket()
         self.reader = RawReader(ws, self.shim, compressed=compressed)
         self._deflate = zlib.compressobj(wbits=-15)
 

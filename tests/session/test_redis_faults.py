@@ -154,7 +154,7 @@ def test_lease_goes_while_a_book_breaks(hold: Callable[..., Held], simulator: Si
         before = len(simulator.requests)
         simulator.fault("gap", arg="books:BTC-USDT")
         held.redis.delete(held.keys.lease)
-        eventually(lambda before=before: len(simulator.requests) == before + 2, timeout=20)  # type: ignore[misc]
+        eventually(lambda before=before: len(simulator.requests) == before + 2, timeout=20)
         eventually(lambda: held.redis.hget(held.data.of("books:BTC-USDT"), "state") == "live", timeout=20)
 
 

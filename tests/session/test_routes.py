@@ -53,7 +53,7 @@ def test_a_snapshot_of_one_topic_ends_no_row_of_another(hold: Hold, simulator: S
         row = {"instType": "SWAP", "instId": inst_id, "posId": str(number), "pos": "1", "uTime": "1"}
         page = {"eventType": "snapshot", "curPage": 1, "lastPage": True}
         say(simulator, "private", {"channel": "positions", "instType": "SWAP"}, row, **page)
-        eventually(lambda number=number: str(number) in reader.get(held.name, "positions"))  # type: ignore[misc]
+        eventually(lambda number=number: str(number) in reader.get(held.name, "positions"))
     assert reader.get(held.name, "positions").keys() == {"0", "1"}
     assert [list(reader.get(held.name, topic)) for topic in topics] == [["0"], ["1"]]
 

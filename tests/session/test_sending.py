@@ -136,7 +136,7 @@ class TestAtMostOnce:
         assert "unknown outcome" in said["message"]
         assert open_orders(simulator) == ["a"]
         assert send(held, placing(order("b"), id="x"))["reply"]["data"][0]["clOrdId"] == "b"
-        eventually(lambda: held.redis.get(held.keys.counters) and "nobody waits" in held.redis.get(held.keys.counters))  # type: ignore[operator]
+        eventually(lambda: held.redis.get(held.keys.counters) and "nobody waits" in held.redis.get(held.keys.counters))
         assert len(asked(simulator)) == 2
 
     @pytest.mark.parametrize("how", ["fin", "rst"])

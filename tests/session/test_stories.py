@@ -55,7 +55,7 @@ def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
         for topic in asked:
             if '"live"' in states.get(topic, "") and not true(topic):
                 # Between the two looks it may have changed; what stays untrue is a lie.
-                eventually(lambda topic=topic: true(topic), timeout=5, what=f"{topic} is as live as it says")  # type: ignore[misc]
+                eventually(lambda topic=topic: true(topic), timeout=5, what=f"{topic} is as live as it says")
 
     begun = time.monotonic()
 
@@ -81,7 +81,7 @@ def test_unsubscribed_then_subscribed_and_the_new_subscription_dies(
     assert [simulator.subscribed(topic) for topic in TOPICS] == [1] * len(TOPICS)
     for topic in TOPICS:
         eventually(
-            lambda topic=topic: int(held.redis.hget(held.data.seen, topic) or 0) > settled,  # type: ignore[misc]
+            lambda topic=topic: int(held.redis.hget(held.data.seen, topic) or 0) > settled,
             timeout=20,
             what=f"{topic} flows",
         )
@@ -196,7 +196,7 @@ def test_private_channels_after_a_reconnect(hold: Callable[..., Held], simulator
     simulator.fill(ord_id)
     for topic in ("account", "balance_and_position"):
         eventually(
-            lambda topic=topic: int(held.redis.hget(held.data.seen, topic)) > placed,  # type: ignore[misc]
+            lambda topic=topic: int(held.redis.hget(held.data.seen, topic)) > placed,
             what=f"{topic} flows",
         )
 

@@ -183,7 +183,7 @@ class TestLinks:
     def test_opened_when_needed(self, hold: Hold, simulator: Simulator) -> None:
         """No connection before the first subscription, then one for each path."""
         held = hold(credentials=None)
-        assert held.opened()["errorCode"] == 80000  # type: ignore[index]
+        assert held.opened()["errorCode"] == 80000
         eventually(lambda: held.redis.get(held.data.status) == "READY")
         assert simulator.connections() == []
         held.subscribe("tickers:BTC-USDT", "candle1m:BTC-USDT")
@@ -193,7 +193,7 @@ class TestLinks:
     def test_private_topics(self, hold: Hold, simulator: Simulator) -> None:
         """With credentials: logged in before open_ws is answered, once on each link that needs it."""
         held = hold(credentials=DEMO)
-        assert held.opened()["errorCode"] == 80000  # type: ignore[index]
+        assert held.opened()["errorCode"] == 80000
         assert [login.code for login in simulator.logins] == [0]
         said = held.subscribe("account", "positions:ANY", "orders:ANY", "tickers:BTC-USDT")
         assert said["errorCode"] == 80000, said

@@ -56,13 +56,13 @@ class TestCuts:
             held.subscribe(topic)
             for cut in range(1, 4):
                 before = eventually(lambda: held.redis.xlen(held.data.of(topic)), timeout=20)
-                eventually(lambda before=before: held.redis.xlen(held.data.of(topic)) > before + 20)  # type: ignore[misc]
+                eventually(lambda before=before: held.redis.xlen(held.data.of(topic)) > before + 20)
                 busy.stop_listening()
                 busy.drop()
                 eventually(lambda: held.topic(topic)["state"] == "stale")
                 busy.resume()
                 eventually(
-                    lambda cut=cut: len(gaps(held, topic)) == 2 * cut,  # type: ignore[misc]
+                    lambda cut=cut: len(gaps(held, topic)) == 2 * cut,
                     timeout=30,
                     what="the GAP is closed",
                 )

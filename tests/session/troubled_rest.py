@@ -75,7 +75,7 @@ def troubled(behind: str) -> Iterator[Trouble]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -132,8 +132,7 @@ def test_heartbeats(house: House, start: Callable[..., Worker]) -> None:
     start()
     start("--heartbeat-interval", "3")
     with Events(house) as events:
-        said = lambda: {event["freq"] for event in list(events.seen) if event["type"] == "worker-heartbeat"}  # noqa: E731
-        eventually(lambda: said() == {5.0, 3.0}, timeout=30, what="heartbeats of both")
+        eventually(lambda: events.intervals() == {5.0, 3.0}, timeout=30, what="heartbeats of both")
 
 
 class Events:
@@ -150,14 +149,17 @@ class Events:
         """The names of the sessions of which it was said that they are connected."""
         return {event["args"].strip("(),'") for event in list(self.seen) if event["type"] == "task-connected"}
 
+    def intervals(self) -> set[float]:
+        """How often workers say that they beat, s."""
+        return {event["freq"] for event in list(self.seen) if event["type"] == "worker-heartbeat"}
+
     def _take(self, event: dict[str, Any]) -> None:
         self.seen.append(event)
 
     def __enter__(self) -> Events:
         self._thread.start()
         # The receiver asks the workers to speak up once it listens; if that is too early, there is a next time.
-        beating = lambda: any(event["type"] == "worker-heartbeat" for event in list(self.seen))  # noqa: E731
-        eventually(beating, timeout=30, what="a heartbeat")
+        eventually(self.intervals, timeout=30, what="a heartbeat")
         return self
 
     def __exit__(self, *_: object) -> None:
