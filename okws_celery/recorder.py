@@ -157,7 +157,7 @@ class Recorder:
         finally:
             with self._lock:
                 self._live.pop(path, None)
-            live.shutdown()  # type: ignore[no-untyped-call]
+            live.shutdown()  # type: ignore[no-untyped-call]  # websocket-client has no annotation here
 
     def _log_in(self, live: websocket.WebSocket) -> Iterator[str]:
         assert self._credentials is not None
