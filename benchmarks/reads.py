@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import redis
 import redis.asyncio
 
@@ -116,7 +117,7 @@ async def _async(url: str, rounds: int) -> dict[str, tuple[float, float]]:
 
 
 def _fill(url: str) -> None:
-    """Keys as a session writes them."""
+    """Keys as a session writes them: rows as the exchange sends them, which is without a space."""
     with redis.Redis.from_url(url) as store:
         prices = "last askPx bidPx open24h high24h low24h sodUtc0 sodUtc8 lastSz askSz bidSz volCcy24h vol24h".split()
         names = {"instType": "SPOT", "instId": "BTC-USDT", "ts": "1786613174000"}
@@ -124,9 +125,9 @@ def _fill(url: str) -> None:
         for minute in range(300):
             ts = 1786613160000 + 60_000 * minute
             row = [str(ts), "63707.3", "63709", "63700.1", "63707.2", "12.5", "796341.2", "796341.2", "1"]
-            store.zadd(_CANDLES, {json.dumps(row): ts})
+            store.zadd(_CANDLES, {msgspec.json.encode(row): ts})
         sides = {
-            side: json.dumps([[f"{63707 + sign * level / 10:.1f}", "0.5", "0", "1"] for level in range(400)])
+            side: msgspec.json.encode([[f"{63707 + sign * level / 10:.1f}", "0.5", "0", "1"] for level in range(400)])
             for side, sign in (("bids", -1), ("asks", 1))
         }
         store.hset(_BOOK, mapping=sides | {"ts": "1786613174000", "seqId": "12", "state": "live"})
