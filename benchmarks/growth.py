@@ -6,7 +6,7 @@ Each gives lines of figures: CPU in us a message, times under way in us, memory 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,31 +26,40 @@ _SPREAD = 200
 """Instruments that sessions share: as many as there are sessions at most, so that memory is compared like with like."""
 _IDLE_S = 10.0
 _BURSTS = 3
+_SWEEPS = 3
 
 Line = dict[str, Any]
 
 
-def by_instruments(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
+def by_instruments(folder: Path, counts: Sequence[int], messages: int, seconds: float) -> list[Line]:
     """The same stream about ever more instruments, in one session; and beside it one who writes each ticker."""
-    lines = []
-    for count in counts:
+
+    def measure(folder: Path, count: int) -> Line:
         plan = StagePlan(instruments=count)
-        line = {"instruments": count} | _measured(folder / f"i{count}", plan, messages, seconds)
+        line = {"instruments": count} | _measured(folder / "ours", plan, messages, seconds)
         if not PICOWS.missing:
-            other = _measured(folder / f"p{count}", plan, messages, seconds, PICOWS)
+            other = _measured(folder / "picows", plan, messages, seconds, PICOWS)
             line |= {f"picows: {name}": value for name, value in other.items() if "CPU us" in name}
-        lines.append(line)
-    return lines
+        return line
+
+    return _swept(folder, counts, measure)
 
 
-def by_levels(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
+def by_levels(folder: Path, counts: Sequence[int], messages: int, seconds: float) -> list[Line]:
     """Updates of three levels a side, to books of ever more levels."""
-    lines = []
-    for count in counts:
+
+    def measure(folder: Path, count: int) -> Line:
         plan = StagePlan(mix={"books": 1.0}, levels=count)
         # A book of 400 levels is 30 KB, which Redis has to take in for each update.
-        lines.append({"levels": count} | _measured(folder / f"l{count}", plan, messages // 10, seconds, rate=1_000))
-    return lines
+        return {"levels": count} | _measured(folder, plan, messages // 10, seconds, rate=1_000)
+
+    return _swept(folder, counts, measure)
+
+
+def _swept(folder: Path, counts: Sequence[int], measure: Callable[[Path, int], Line]) -> list[Line]:
+    """A line for each count: medians over sweeps through all, so that none has a slow minute of the machine alone."""
+    sweeps = [[measure(folder / f"{sweep}.{count}", count) for count in counts] for sweep in range(_SWEEPS)]
+    return [{name: median(line[name] for line in lines) for name in lines[0]} for lines in zip(*sweeps, strict=True)]
 
 
 def _measured(
@@ -76,61 +85,55 @@ def _bursts(stage: Stage, process: psutil.Process, messages: int) -> dict[str, f
     return {name: median(one[name] for one in rounds) for name in rounds[0]}
 
 
-def by_sessions(folder: Path, counts: Iterable[int], messages: int, seconds: float) -> list[Line]:
+def by_sessions(folder: Path, counts: Sequence[int], messages: int, seconds: float) -> list[Line]:
     """Ever more sessions of one worker, each with its own instruments: one stream in parts, or a stream for each."""
-    lines: list[Line] = []
-    for count in counts:
+
+    def measure(folder: Path, count: int) -> Line:
         contestant = ours("pushes", sessions=count)
         plan = StagePlan(instruments=max(count, _SPREAD))
-        with (
-            Stage(folder / f"s{count}", plan) as stage,
-            on_stage(stage, contestant, folder / f"s{count}" / "log") as process,
-        ):
+        with Stage(folder, plan) as stage, on_stage(stage, contestant, folder / "log") as process:
             idle, idle_mb = _idle(process), rss_mb(process)
             at_once = _bursts(stage, process, messages)
             shared = paced(stage, process, contestant, _RATE, seconds)
             alike = paced(stage, process, contestant, _RATE_OF_ONE * count, seconds)
-        first = lines[0] if lines else {"sessions": count, "idle RSS MB": idle_mb}
-        more = count - first["sessions"]
-        lines.append(
-            {
-                "sessions": count,
-                "burst CPU us": at_once["cpu"],
-                f"CPU us at {_RATE:,}/s in all": shared["cpu"],
-                f"CPU us at {_RATE_OF_ONE}/s each": alike["cpu"],
-                "p99 us then": alike["p99"],
-                "idle, % of a core": idle,
-                "idle RSS MB": idle_mb,
-                "MB per further session": (idle_mb - first["idle RSS MB"]) / more if more else None,
-            }
-        )
+        return {
+            "sessions": count,
+            "burst CPU us": at_once["cpu"],
+            f"CPU us at {_RATE:,}/s in all": shared["cpu"],
+            f"CPU us at {_RATE_OF_ONE}/s each": alike["cpu"],
+            "p99 us then": alike["p99"],
+            "idle, % of a core": idle,
+            "idle RSS MB": idle_mb,
+        }
+
+    lines = _swept(folder, counts, measure)
+    for line in lines:
+        more = line["sessions"] - lines[0]["sessions"]
+        grown = line["idle RSS MB"] - lines[0]["idle RSS MB"]
+        line["MB per further session"] = grown / more if more else None
     return lines
 
 
-def by_workers(folder: Path, counts: Iterable[int], sessions: int, messages: int, seconds: float) -> list[Line]:
+def by_workers(folder: Path, counts: Sequence[int], sessions: int, messages: int, seconds: float) -> list[Line]:
     """The same sessions over ever more workers."""
-    lines = []
-    for count in counts:
+
+    def measure(folder: Path, count: int) -> Line:
         contestant = ours("pushes", sessions=sessions, workers=count)
         plan = StagePlan(instruments=_SPREAD)
-        with (
-            Stage(folder / f"w{count}", plan) as stage,
-            on_stage(stage, contestant, folder / f"w{count}" / "log") as process,
-        ):
+        with Stage(folder, plan) as stage, on_stage(stage, contestant, folder / "log") as process:
             at_once = _bursts(stage, process, messages)
             steady = paced(stage, process, contestant, _RATE, seconds)
-            lines.append(
-                {
-                    "workers": count,
-                    "sessions": sessions,
-                    "burst messages/s": at_once["rate"],
-                    "burst CPU us": at_once["cpu"],
-                    f"CPU us at {_RATE:,}/s": steady["cpu"],
-                    "p99 us": steady["p99"],
-                    "RSS MB": rss_mb(process),
-                }
-            )
-    return lines
+            return {
+                "workers": count,
+                "sessions": sessions,
+                "burst messages/s": at_once["rate"],
+                "burst CPU us": at_once["cpu"],
+                f"CPU us at {_RATE:,}/s": steady["cpu"],
+                "p99 us": steady["p99"],
+                "RSS MB": rss_mb(process),
+            }
+
+    return _swept(folder, counts, measure)
 
 
 def _idle(process: psutil.Process) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import socket
@@ -25,6 +26,13 @@ OLDEST = (6, 2)
 """The first Redis that has every command this package uses; an older one on PATH is passed over."""
 
 _NAMES = ("redis-server", "valkey-server")
+_MALLOC = "glibc.malloc.tcache_count=2000:glibc.malloc.mxfast=0"
+"""How a server that was built without jemalloc, as the wheel's is, uses glibc's malloc; others do not look at it.
+
+Each transaction frees some hundred small pieces at once. glibc sets seven of a size aside, and joining the others to
+their neighbours takes ever longer as data fill the memory: after two minutes of 5,000 pushes a second a fifth of the
+server's time.
+"""
 _START_S = 20.0
 _TRIES = 5
 
@@ -87,7 +95,8 @@ class EmbeddedRedis:
         if not self.persist:
             command += ["--save", "", "--appendonly", "no"]
         try:
-            self.child = children.start("redis", command, self.directory / "redis.log")
+            environment = {"GLIBC_TUNABLES": _MALLOC, **os.environ}
+            self.child = children.start("redis", command, self.directory / "redis.log", environment)
         except OSError as problem:
             raise StoreError(f"Redis server {self.executable}: {problem.strerror}") from None
         try:

@@ -12,8 +12,9 @@ from threading import Lock
 __all__ = ["holding"]
 
 _SHARE_S = 0.0001
-"""How long a session's pushes wait for the interpreter, s, when another thread of the process has it."""
-
+"""What each session adds to the time after which a thread is asked to give the interpreter up, s."""
+_MOST_S = 0.002
+"""That time at most, s: a busy session waits so long beside any number of others, and they may all be idle."""
 _USUAL_S = sys.getswitchinterval()
 
 _lock = Lock()
@@ -26,7 +27,7 @@ def holding() -> Iterator[None]:
 
     A thread that has the interpreter gives it up sooner than after Python's 5 ms when another waits for it: that long
     a push would wait whenever the worker's own threads have something to do. But each such change costs, and of many
-    sessions nearly always one waits: so the time is in proportion to them, until it is as long as it was without.
+    busy sessions nearly always one waits: so the time is in proportion to them, up to a limit.
     """
     _leave_alone()
     _count(+1)
@@ -40,7 +41,7 @@ def _count(change: int) -> None:
     global _sessions
     with _lock:
         _sessions += change
-        sys.setswitchinterval(min(_sessions * _SHARE_S, _USUAL_S) if _sessions else _USUAL_S)
+        sys.setswitchinterval(min(_sessions * _SHARE_S, _MOST_S) if _sessions else _USUAL_S)
 
 
 @cache

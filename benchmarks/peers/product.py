@@ -17,7 +17,7 @@ os.environ |= {"OKWS_REDIS_URL": redis_url, "OKWS_WS_URL": ws_url, "OKWS_REST_UR
 os.environ |= {"OKWS_BACKFILL": "0", "OKWS_MAX_SESSIONS": str(-(-sessions // workers))}
 
 import okws_celery  # noqa: E402  # the settings come first
-from okws_celery.celery import app  # noqa: E402  # the same
+from okws_celery.celery import app  # noqa: E402  # the settings come first
 
 # Each waits for its first push; the worker keeps 16 threads for short tasks.
 _AT_ONCE = 8

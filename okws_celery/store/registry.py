@@ -1,7 +1,7 @@
 """What should be: sessions, their topics and owners, tickets, places in workers, commands and replies.
 
 Callers (tasks, clients, the supervisor) use it through redis-py; the session itself reads and writes the same keys
-through its fence. Every method is one or two round trips and raises StoreError when Redis does not answer.
+through its fence. Every method is one to three round trips and raises StoreError when Redis does not answer.
 """
 
 from __future__ import annotations
@@ -426,7 +426,7 @@ class Registry:
     def survey(self, worker: str, capacity: int | None = None) -> Survey:
         """What is open, who holds it, and what this worker holds; with a capacity also what `worker_seen` does.
 
-        One round trip, since every worker makes it every second.
+        One round trip, as every worker makes it every second; three where Redis does not know the script yet.
         """
         before, _, after = self.keys("?").lease.rpartition("?")
         seen = now_ms(), worker, "" if capacity is None else capacity, _WORKER_MS * 12

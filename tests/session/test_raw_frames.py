@@ -19,7 +19,6 @@ class Wire:
     """A reader of a connection, and the frames of its server."""
 
     def __init__(self, *, compressed: bool = True) -> None:
-        # Its types admit a real socket only.
         ws = websocket.WebSocket(skip_utf8_validation=True, enable_multithread=False)
         self.shim = ws.sock = FrameSocket()
         self.reader = RawReader(ws, self.shim, compressed=compressed)

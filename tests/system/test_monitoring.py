@@ -128,11 +128,13 @@ class TestFlower:
 
 
 def test_heartbeats(house: House, start: Callable[..., Worker]) -> None:
-    """A worker beats every 5 s, or as often as its command line says, and who watches is told how often."""
-    start()
-    start("--heartbeat-interval", "3")
+    """A worker beats every 5 s, or as often as its command line says, says how often, and listens to no other's."""
+    usual, told = start(), start("--heartbeat-interval", "3")
     with Events(house) as events:
-        eventually(lambda: events.intervals() == {5.0, 3.0}, timeout=30, what="heartbeats of both")
+        expected = {usual.name: 5.0, told.name: 3.0}
+        eventually(lambda: events.intervals() == expected, timeout=30, what="heartbeats of both")
+    assert "Starting Heart" in usual.text()
+    assert "Starting Gossip" not in usual.text()
 
 
 class Events:
@@ -149,9 +151,13 @@ class Events:
         """The names of the sessions of which it was said that they are connected."""
         return {event["args"].strip("(),'") for event in list(self.seen) if event["type"] == "task-connected"}
 
-    def intervals(self) -> set[float]:
-        """How often workers say that they beat, s."""
-        return {event["freq"] for event in list(self.seen) if event["type"] == "worker-heartbeat"}
+    def heard(self) -> list[dict[str, Any]]:
+        """Heartbeats, also those that were asked for."""
+        return [event for event in list(self.seen) if event["type"] == "worker-heartbeat"]
+
+    def intervals(self) -> dict[str, float]:
+        """Worker -> how often it says that it beats, s. A beat that was asked for always says 5, and not `active`."""
+        return {event["hostname"]: event["freq"] for event in self.heard() if "active" in event}
 
     def _take(self, event: dict[str, Any]) -> None:
         self.seen.append(event)
@@ -159,7 +165,7 @@ class Events:
     def __enter__(self) -> Events:
         self._thread.start()
         # The receiver asks the workers to speak up once it listens; if that is too early, there is a next time.
-        eventually(self.intervals, timeout=30, what="a heartbeat")
+        eventually(self.heard, timeout=30, what="a heartbeat")
         return self
 
     def __exit__(self, *_: object) -> None:
