@@ -72,7 +72,7 @@ def test_a_withheld_ack_never_comes(sim: Simulator) -> None:
 
 def test_a_late_login_is_not_in_force_before(sim: Simulator) -> None:
     """A private subscription before the late ack of the login is refused with 60011, one after it works."""
-    sim.fault("late_ack", op="login", seconds=0.2)
+    sim.fault("late_ack", op="login", seconds=1.0)
     with Talk(sim.ws_url + "/private") as talk:
         talk.ask("login", login_arg("demo", "demo-secret", "demo-pass"))
         talk.ask("subscribe", "account")
@@ -245,7 +245,7 @@ def test_a_client_leaves_in_a_stall(certificate: Certificate, caplog: pytest.Log
 
 def test_a_half_open_connection_says_nothing_more(sim: Simulator) -> None:
     """Nothing is read or sent, and the connection does not end; a new one on the same path works."""
-    with Talk(sim.ws_url + "/public", timeout=0.3) as talk:
+    with Talk(sim.ws_url + "/public", timeout=1.0) as talk:
         talk.subscribe("tickers:BTC-USDT")
         assert sim.fault("half_open", path="public").hits == 1
         with pytest.raises(websocket.WebSocketTimeoutException):
