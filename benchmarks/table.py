@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 
+from benchmarks.contestants import OURS
 from benchmarks.runs import Figures
 
 __all__ = ["markdown", "tables"]
@@ -67,7 +68,8 @@ def _values(figures: Sequence[Figures], pick: Callable[[Figures], float | None])
 
 
 def _ours(rounds: Rounds, pick: Callable[[Figures], float | None]) -> float:
-    values = _values(next(iter(rounds.values()), []), pick)
+    """What the others are compared with; 0 if it was left out of the run."""
+    values = _values(rounds.get(OURS.name, []), pick)
     return median(values) if values else 0.0
 
 
